@@ -1,0 +1,65 @@
+# Everything here works on a fresh checkout with Python 3.11 or newer and make; `make help` lists it.
+
+# The first Python on the PATH that is new enough; or name one: make book PYTHON=/path/to/python3.12
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+PAGES := _build/html/index.html
+
+# What the pages are made from. Not a recursive wildcard of make's: find is on every machine that has make.
+PACKAGE := $(shell find regkit -type f \( -name '*.py' -o -name '*.js' -o -name '*.css' \) 2>/dev/null)
+CHAPTERS := $(shell find book -type f -not -path '*/.ipynb_checkpoints/*' 2>/dev/null)
+NOTEBOOKS = $(shell $(PY) tools/toc.py --notebooks)
+
+.DEFAULT_GOAL := help
+.PHONY: help book test lab serve lint pins clean
+.DELETE_ON_ERROR:
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+book: $(PAGES)  ## Build the book into _build/html (executes the notebooks that changed)
+	@echo "The book: $(CURDIR)/$(PAGES)"
+
+test: $(PAGES)  ## Build the book and check everything: package, notebooks, pages in a browser
+	@CHROMIUM="$$($(PY) tools/chromium.py)" && export CHROMIUM && \
+	$(PY) -m pytest -n 2 --dist loadfile --nbval-lax tests $(NOTEBOOKS) \
+	&& echo "make test: everything passed" || { echo "make test: FAILED, see above"; exit 1; }
+
+lab: $(VENV)/installed  ## Open the notebooks in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir=. book
+
+serve: $(PAGES)  ## Serve the built book on this computer, at http://localhost:8000
+	$(PY) -m http.server --bind 127.0.0.1 --directory _build/html 8000
+
+lint: $(VENV)/installed  ## Check the style of the code
+	$(BIN)/ruff check .
+
+pins: $(VENV)/installed  ## Choose the newest versions anew: writes requirements.txt from pyproject.toml
+	$(PY) tools/pins.py
+
+clean:  ## Remove what the other commands made
+	rm -rf _build $(VENV) regkit.egg-info .pytest_cache .ruff_cache
+
+$(VENV)/installed: requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none is on the PATH;"; \
+		echo "if you have one elsewhere, name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	@test -x $(PY) || { echo "Making $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing the pinned packages (a few minutes the first time)"
+	$(PY) -m pip install --progress-bar on -r requirements.txt
+	$(PY) -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+# A change in the package can change every figure, and neither the cache of executed notebooks
+# nor Sphinx would notice it: so both forget everything.
+_build/package: $(PACKAGE) requirements.txt
+	@mkdir -p _build && rm -rf _build/.jupyter_cache _build/html
+	@touch $@
+
+$(PAGES): $(VENV)/installed _build/package _config.yml _toc.yml $(CHAPTERS)
+	@echo "Building the book: notebooks that changed are executed, a minute or less each"
+	$(BIN)/jupyter-book build . -W -n --keep-going || { rm -rf _build/html/.doctrees _build/.doctrees; exit 1; }
+	@touch $@
