@@ -6,7 +6,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
-PAGES := _build/html/index.html
+BOOK := _build/html/index.html
+PAGES := _build/pages
 
 # What the pages are made from. Not a recursive wildcard of make's: find is on every machine that has make.
 PACKAGE := $(shell find regkit -type f \( -name '*.py' -o -name '*.js' -o -name '*.css' \) 2>/dev/null)
@@ -15,13 +16,12 @@ NOTEBOOKS = $(shell $(PY) tools/toc.py --notebooks)
 
 .DEFAULT_GOAL := help
 .PHONY: help book test lab serve lint pins clean
-.DELETE_ON_ERROR:
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 book: $(PAGES)  ## Build the book into _build/html (executes the notebooks that changed)
-	@echo "The book: $(CURDIR)/$(PAGES)"
+	@echo "The book: $(CURDIR)/$(BOOK)"
 
 test: $(PAGES)  ## Build the book and check everything: package, notebooks, pages in a browser
 	@CHROMIUM="$$($(PY) tools/chromium.py)" && export CHROMIUM && \
@@ -56,10 +56,11 @@ $(VENV)/installed: requirements.txt pyproject.toml
 # A change in the package can change every figure, and neither the cache of executed notebooks
 # nor Sphinx would notice it: so both forget everything.
 _build/package: $(PACKAGE) requirements.txt
-	@mkdir -p _build && rm -rf _build/.jupyter_cache _build/html
+	@mkdir -p _build && rm -rf _build/.jupyter_cache _build/jupyter_execute _build/.doctrees _build/html
 	@touch $@
 
 $(PAGES): $(VENV)/installed _build/package _config.yml _toc.yml $(CHAPTERS)
 	@echo "Building the book: notebooks that changed are executed, a minute or less each"
-	$(BIN)/jupyter-book build . -W -n --keep-going || { rm -rf _build/html/.doctrees _build/.doctrees; exit 1; }
+	$(BIN)/jupyter-book build . -W -n --keep-going || { rm -rf _build/.doctrees; \
+		echo "A page has a fault, see above; the pages are in _build/html all the same."; exit 1; }
 	@touch $@
