@@ -37,8 +37,8 @@ serve: $(PAGES)  ## Serve the built book on this computer, at http://localhost:8
 lint: $(VENV)/installed  ## Check the style of the code
 	$(BIN)/ruff check .
 
-pins: $(VENV)/installed  ## Choose the newest versions anew: writes requirements.txt from pyproject.toml
-	$(PY) tools/pins.py
+pins:  ## Fit requirements.txt to pyproject.toml anew; ARGS=--upgrade takes the newest of everything
+	$(PYTHON) tools/pins.py $(ARGS)
 
 clean:  ## Remove what the other commands made
 	rm -rf _build $(VENV) regkit.egg-info .pytest_cache .ruff_cache

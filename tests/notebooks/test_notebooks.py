@@ -1,0 +1,146 @@
+"""How every notebook of the book is made. (That each runs is checked by nbval, and by the build of the book.)"""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tools.toc import ROOT, notebooks
+
+# The sections of a chapter, in this order. A title may go on after the name: "Explore: a line through the image".
+SECTIONS = (
+    "What you will learn",
+    "The finished figure",
+    "Predict",
+    "The simplest exact case",
+    "The mathematics and the code",
+    "Check the derivative",
+    "Explore",
+    "What goes wrong",
+    "A real image",
+    "Checkpoint",
+    "Exercises",
+    "Take-away",
+    "Further reading",
+)
+LONGEST_CELL = 20  # lines
+FILLER = re.compile(r"\b(just|obviously|simply|clearly|trivial(?:ly)?|of course)\b", re.IGNORECASE)
+BOLD = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
+CLAIM = re.compile(r"<!-- claim: ([a-z0-9]+(?:-[a-z0-9]+)*) -->")
+CLAIM_WORDS = 6  # a bold passage of so many words is a claim, not an emphasis
+TEST_OF_CLAIM = re.compile(r"^\s*def test_claim_(\w+)\(", re.MULTILINE)
+
+NOTEBOOKS = notebooks()
+CHAPTERS = [path for path in NOTEBOOKS if re.match(r"\d\d_", path.name)]
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+
+
+def cells(path: Path, kind: str) -> list[nbformat.NotebookNode]:
+    notebook = nbformat.read(path, as_version=4)
+    return [cell for cell in notebook.cells if cell.cell_type == kind]
+
+
+def tags(cell: nbformat.NotebookNode) -> set[str]:
+    return set(cell.metadata.get("tags", []))
+
+
+def sections(path: Path) -> list[tuple[str, str]]:
+    """(title, text) of the sections at level two; the text before the first has an empty title."""
+    text = "\n\n".join(cell.source for cell in cells(path, "markdown"))
+    parts = re.split(r"^## +(.+)$", text, flags=re.MULTILINE)
+    return [("", parts[0]), *zip(parts[1::2], parts[2::2], strict=True)]
+
+
+def paragraphs(path: Path) -> list[tuple[str, str]]:
+    """(title of the section, paragraph): what stands between empty lines."""
+    return [(title, part) for title, text in sections(path) for part in re.split(r"\n\s*\n", text) if part.strip()]
+
+
+def claims(path: Path) -> list[str]:
+    return CLAIM.findall("\n".join(cell.source for cell in cells(path, "markdown")))
+
+
+def claims_with_tests() -> set[str]:
+    """The labels of all claims that a test holds."""
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    return {name.replace("_", "-") for source in sources for name in TEST_OF_CLAIM.findall(source)}
+
+
+@each_notebook
+def test_is_valid_and_runs_in_the_readers_python(path: Path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+@each_notebook
+def test_is_stored_without_outputs(path: Path):
+    notebook = nbformat.read(path, as_version=4)
+    assert "widgets" not in notebook.metadata
+    for cell in cells(path, "code"):
+        assert cell.outputs == [] and cell.execution_count is None, f"outputs are stored after:\n{cell.source}"
+
+
+@each_notebook
+def test_code_cells_are_short(path: Path):
+    for cell in cells(path, "code"):
+        lines = len(cell.source.splitlines())
+        assert lines <= LONGEST_CELL, f"expected at most {LONGEST_CELL} lines, got {lines}:\n{cell.source}"
+
+
+@each_notebook
+def test_no_cell_is_excused(path: Path):
+    """A staged failure is caught in its cell and asserted; then it is checked like everything else."""
+    for cell in cells(path, "code"):
+        excuses = {tag for tag in tags(cell) if tag.lower().replace("_", "-").startswith(("nbval", "raises-", "skip"))}
+        assert not excuses, f"excused by {excuses}:\n{cell.source}"
+        assert not cell.source.lstrip().startswith("# NBVAL"), cell.source
+
+
+@each_notebook
+def test_prose_has_no_filler_words(path: Path):
+    for cell in cells(path, "markdown"):
+        found = FILLER.findall(cell.source)
+        assert not found, f"{found} in:\n{cell.source}"
+
+
+@each_chapter
+def test_has_the_sections_of_a_chapter_in_order(path: Path):
+    titles = [title for title, _ in sections(path)]
+    found = [next((name for name in SECTIONS if re.match(rf"{name}\b", title)), None) for title in titles]
+    assert [name for name in dict.fromkeys(found) if name] == list(SECTIONS)
+
+
+@each_chapter
+def test_bold_claims_are_labelled_and_labels_have_a_claim(path: Path):
+    for title, text in paragraphs(path):
+        bold, labels = BOLD.findall(text), CLAIM.findall(text)
+        assert text.count("claim:") == len(labels), f"expected <!-- claim: small-words-and-dashes -->, got:\n{text}"
+        assert len(labels) <= len(bold), f"a label without a bold claim in its paragraph:\n{text}"
+        if not title.startswith(("Checkpoint", "Exercises")):
+            long = [passage for passage in bold if len(passage.split()) >= CLAIM_WORDS]
+            assert len(long) <= len(labels), f"a bold claim without a label:\n{text}"
+
+
+@each_chapter
+def test_every_claim_has_a_test(path: Path):
+    labels = claims(path)
+    assert labels, "expected at least one claim with a label"
+    missing = sorted(set(labels) - claims_with_tests())
+    assert not missing, f"no test is named {['test_claim_' + label.replace('-', '_') for label in missing]}"
+
+
+def test_every_test_of_a_claim_has_its_claim():
+    labels = [label for path in sorted((ROOT / "book").glob("*.ipynb")) for label in claims(path)]
+    assert len(labels) == len(set(labels)), "expected each label once in the book"
+    assert claims_with_tests() <= set(labels), f"claimed nowhere: {sorted(claims_with_tests() - set(labels))}"
+
+
+@each_chapter
+def test_exercises_have_solutions_that_are_executed_and_folded(path: Path):
+    solutions = [cell for cell in cells(path, "code") if "solution" in tags(cell)]
+    assert solutions, "expected code cells with the tag solution"
+    for cell in solutions:
+        assert "hide-cell" in tags(cell), f"a solution that is not folded:\n{cell.source}"
