@@ -1,7 +1,8 @@
-"""One slider, three surfaces: live in Jupyter, self-contained in the HTML of the book, still without scripts.
+"""One slider, three surfaces: live in Jupyter, self-contained in the book's HTML, still without scripts.
 
-``explore`` takes a function that draws, and values to draw it for. ``page_widget`` takes a figure that the page
-computes itself, in JavaScript. The look and the behaviour of both in a page are in explore.css and explore.js.
+``explore`` takes a function that draws, and the values to draw it for. ``page_widget`` takes a figure that
+the page computes itself, in JavaScript. What both look like and do in a page is in explore.css and
+explore.js, what ``explore`` does in Jupyter in live.py.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ from PIL import Image
 from .plots import style
 
 MOST_FRAMES = 120
-GREEK = {"lam": "λ"} | {n: chr(945 + k) for k, n in enumerate(
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda_ mu nu xi omicron pi rho _ sigma tau".split())}
+_NAMES = "alpha beta gamma delta epsilon zeta eta theta iota kappa lam mu nu xi omicron pi rho . sigma tau"
+GREEK = {name: chr(ord("α") + k) for k, name in enumerate(_NAMES.split())} | {"phi": "φ", "omega": "ω"}
 
 
-# ------------------------------------------------------------------------------------------- parameters
+# ----------------------------------------------------------------------------------------- parameters
 
 
 def number_text(value: float) -> str:
@@ -40,13 +41,16 @@ def number_text(value: float) -> str:
     digits, exponent = f"{value:.2e}".split("e")
     digits = digits.rstrip("0").rstrip(".").replace("-", "−")
     power = "10" + str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return power if digits == "1" else "−" + power if digits == "−1" else f"{digits}·{power}"
+    return {"1": power, "−1": f"−{power}"}.get(digits, f"{digits}·{power}")
 
 
 @dataclass(frozen=True)
 class Slider:
-    """Numbers to slide over. ``label`` stands before the slider (from the name: theta → θ), ``unit`` after the
-    number; ``format`` is a format specification (``".2f"``) or a function from the number to its text."""
+    """Numbers to slide over, evenly spaced on the screen.
+
+    ``label`` stands before the slider (if not given, the name: theta → θ), ``unit`` after the number.
+    ``format`` is a format specification (``".2f"``) or a function from a number to its text.
+    """
 
     values: Sequence[float]
     label: str | None = None
@@ -63,11 +67,11 @@ class Slider:
         positive = np.array([v for v in self.values if v > 0], dtype=float)
         if len(positive) < 3 or min(self.values) < 0:
             return False
-        spread = [np.std(d) / abs(np.mean(d)) for d in (np.diff(positive), np.diff(np.log(positive)))]
-        return bool(spread[1] < spread[0])
+        differences, ratios = np.diff(positive), np.diff(np.log(positive))
+        return bool(np.std(ratios) / abs(np.mean(ratios)) < np.std(differences) / abs(np.mean(differences)))
 
     def at(self, position: float) -> float:
-        """The value at a position between 0 and n − 1: the k-th value at k, and between them in between."""
+        """The value at a position from 0 to n − 1: the k-th at k, and between them one between."""
         k = min(int(position), len(self.values) - 1)
         t = position - k
         if t == 0:
@@ -77,68 +81,75 @@ class Slider:
         return round(value) if isinstance(a, int) else value
 
     def position(self, value: float) -> float:
-        """The inverse of ``at``; beyond the ends, the end."""
-        ascending = self.values[-1] > self.values[0]
-        values = list(self.values) if ascending else list(self.values)[::-1]
+        """The inverse of ``at``; for values beyond an end, that end."""
+        rising = self.values[-1] > self.values[0]
+        values = list(self.values) if rising else list(self.values)[::-1]
         value = min(max(value, values[0]), values[-1])
         k = min(bisect.bisect_right(values, value), len(values) - 1) - 1
         a, b = values[k], values[k + 1]
-        in_logs = self.is_log and a > 0 and b > 0
+        in_logs = self.is_log and a > 0
         t = math.log(value / a) / math.log(b / a) if in_logs else (value - a) / (b - a)
-        return k + t if ascending else len(values) - 1 - (k + t)
+        return k + t if rising else len(values) - 1 - (k + t)
+
+    def nearest(self, value: float) -> int:
+        return round(self.position(float(value)))
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Names to choose from, in a drop-down list. ``options`` is a list of names, or maps a name to what is drawn."""
+    """Names to choose from in a drop-down list; a mapping says for each what ``draw`` is given for it."""
 
     options: Sequence[str] | Mapping[str, object]
     label: str | None = None
 
     @property
     def values(self) -> list:
-        return list(self.options.values()) if isinstance(self.options, Mapping) else list(self.options)
+        return list(self.options.values() if isinstance(self.options, Mapping) else self.options)
 
     def text(self, value) -> str:
         return list(self.options)[self.values.index(value)]
 
+    def nearest(self, value) -> int:
+        names = list(self.options)
+        if value not in names and value not in self.values:
+            raise ValueError(f"expected a start among {names}, got {value!r}")
+        return names.index(value) if value in names else self.values.index(value)
+
 
 def _parameter(name: str, given) -> Slider | Choice:
-    """What the caller wrote after ``name=``, checked and with a label."""
+    """What the caller wrote after ``name=``, checked, and with a label."""
     label = GREEK.get(name, name.replace("_", " ").strip())
-    if isinstance(given, Choice) or isinstance(given, Mapping):
-        found = given if isinstance(given, Choice) else Choice(given)
-    elif isinstance(given, Slider):
-        found = given
-    elif isinstance(given, str) or not hasattr(given, "__len__"):
+    if isinstance(given, str) or not (hasattr(given, "__len__") or isinstance(given, Slider | Choice)):
         raise ValueError(f"expected a sequence of numbers or of names for {name}, got {given!r}")
-    elif len(given) and all(isinstance(v, str) for v in given):
-        found = Choice(list(given))
-    else:
-        found = Slider(given)
-    if isinstance(found, Slider):
-        try:
-            values = [v.item() if hasattr(v, "item") else v for v in found.values]
-            whole = all(isinstance(v, int) and not isinstance(v, bool) for v in values)
-            values = [int(v) if whole else float(v) for v in values]
-        except (TypeError, ValueError):
-            raise ValueError(f"expected numbers, or names, for {name}, got {found.values!r}") from None
-        steps = np.diff(values)
-        if not np.isfinite(values).all() or not len(steps) or not ((steps > 0).all() or (steps < 0).all()):
-            raise ValueError(f"expected two or more finite numbers that rise or fall for {name}, got {values}")
-        return Slider(values, found.label or label, found.unit, found.format)
-    if len(found.values) < 2:
-        raise ValueError(f"expected two or more names for {name}, got {list(found.options)}")
-    return Choice(found.options, found.label or label)
+    if isinstance(given, Mapping):
+        given = Choice(given)
+    elif not isinstance(given, Slider | Choice):
+        names = len(given) and all(isinstance(v, str) for v in given)
+        given = Choice(list(given)) if names else Slider(given)
+    if isinstance(given, Choice):
+        if len(given.values) < 2:
+            raise ValueError(f"expected two or more names for {name}, got {list(given.options)}")
+        return Choice(given.options, given.label or label)
+    try:
+        values = [v.item() if hasattr(v, "item") else v for v in given.values]
+        whole = all(isinstance(v, int) for v in values)
+        values = [int(v) if whole else float(v) for v in values]
+    except (TypeError, ValueError):
+        raise ValueError(f"expected numbers, or names, for {name}, got {given.values!r}") from None
+    steps = np.diff(values)
+    if not np.isfinite(values).all() or len(values) < 2 or not ((steps > 0).all() or (steps < 0).all()):
+        raise ValueError(f"expected two or more finite numbers, rising or falling, for {name}, got {values}")
+    return Slider(values, given.label or label, given.unit, given.format)
 
 
 @dataclass(frozen=True)
 class Guess:
     """A prediction that the reader makes before the figure moves.
 
-    With ``options`` the reader picks one of these texts, and ``answer`` is the index of the right one. Without, the
-    reader picks a value of the figure's (first) slider, and ``answer`` is the right value. ``explain`` is a text.
-    Answer and explanation are folded away until the reader has guessed, or chosen not to.
+    With ``options`` the reader picks one of these texts, and ``answer`` is the index of the right one.
+    Without, the reader picks a value of the figure's first slider, and ``answer`` is the right value.
+    ``explain`` is a text. Answer and explanation are folded away until the reader has guessed, or chosen
+    not to.
     """
 
     question: str
@@ -146,8 +157,30 @@ class Guess:
     answer: float | None = None
     explain: str = ""
 
+    def __post_init__(self):
+        last = None if self.options is None else len(self.options) - 1
+        if last is not None and self.answer not in (None, *range(last + 1)):
+            raise ValueError(f"expected an answer from 0 to {last}, got {self.answer}")
 
-# ------------------------------------------------------------------------------------------- the figure
+    def data(self, parameters: Sequence[Slider | Choice] = ()) -> dict:
+        """What is shown. ``on`` is the index of the slider, ``place`` where the answer is on it, 0 to 1."""
+        on, place, right = None, None, ""
+        if self.options is None:
+            on = next((k for k, p in enumerate(parameters) if isinstance(p, Slider)), None)
+            if on is None:
+                raise ValueError("expected a Guess with options, as there is no slider to guess on")
+            if self.answer is not None:
+                slider = parameters[on]
+                place = slider.position(self.answer) / (len(slider.values) - 1)
+                right = f"{slider.label} ≈ {slider.text(self.answer)}. "
+        elif self.answer is not None:
+            right = f"{self.options[self.answer].rstrip('.')}. "
+        answer = f"{right}{self.explain}".strip()
+        names = ("question", "options", "answer", "on", "place")
+        return dict(zip(names, (self.question, self.options, answer, on, place), strict=True))
+
+
+# ----------------------------------------------------------------------------------------- explore
 
 
 def explore(
@@ -165,80 +198,68 @@ def explore(
 ) -> Explorer:
     """A figure with one or two sliders or drop-down lists.
 
-    ``draw(figure, **values)`` draws on an empty Matplotlib figure and returns the read-out: a sentence or two made
-    from the computed values, plain text. It is shown below the figure and is what a screen reader reads out. Keep the
-    axes' limits fixed, so that only what the slider moves moves. Return None for the value of the slider alone.
-
-    Each parameter is named as in ``draw``: a rising or falling sequence of numbers makes a slider (evenly spaced
-    positions, so ``np.logspace`` makes a logarithmic one), a sequence of names or a mapping from names to values a
-    drop-down list. ``Slider`` and ``Choice`` set a label, a unit or a format. 120 combinations at most.
-
-    title, caption  a heading above and a fixed text below the figure
-    alt             what kind of picture it is; the alternative text is this, followed by the read-out
-    guess           a question to be answered on the slider before it moves the figure, or a ``Guess``
-    start           where the figure starts: a value of the first parameter, or a mapping from names to values
-    figsize, dpi    inches, and dots per inch of the embedded pictures
-    interval        milliseconds a frame is shown while playing
-
-    In Jupyter the figure is drawn anew at any value, also between the given ones. In the built book it shows the
-    frames that are drawn, all of them, when ``explore`` is called: an error in ``draw`` is raised there and then.
-
         explore(draw, theta=np.logspace(-3, 4, 22), view=["value", "gradient"], start=100)
+
+    ``draw(figure, **values)`` draws on an empty Matplotlib figure and returns the read-out: a sentence or
+    two made of the computed values, plain text. It stands below the figure, and a screen reader reads it
+    out. Set the limits of the axes, so that only moves what the slider moves. None stands for the values of
+    the sliders alone.
+
+    Each parameter has the name that it has in ``draw``. Numbers that rise or fall make a slider (a
+    logarithmic one if they are spaced so), names or a mapping from names to values a drop-down list;
+    ``Slider`` and ``Choice`` set a label, a unit, a format. There may be 120 combinations.
+
+    title, caption  a heading above the figure, and a fixed text below it
+    alt             what kind of picture it is; the alternative text is this, followed by the read-out
+    guess           a question to answer on the slider before it moves the figure, or a ``Guess``
+    start           where the figure starts: a value of the first parameter, or values by their names
+    figsize, dpi    the size in inches, and the embedded pictures' dots per inch
+    interval        how long a frame is shown while playing, in milliseconds
+
+    In Jupyter the figure is drawn anew at any value, also between the given ones. In the book it shows the
+    frames, which are all drawn when ``explore`` is called: an error in ``draw`` is raised there and then.
+
+    Errors: ValueError for anything else than one or two parameters with two or more values each, for
+    numbers that are not finite or neither rise nor fall, and for more than 120 combinations.
     """
     if not 1 <= len(parameters) <= 2:
-        raise ValueError(f"expected one or two parameters, got {len(parameters)}: {', '.join(parameters) or 'none'}")
+        names = ", ".join(parameters) or "none"
+        raise ValueError(f"expected one or two parameters to slide over, got {len(parameters)}: {names}")
     known = {name: _parameter(name, given) for name, given in parameters.items()}
     count = math.prod(len(p.values) for p in known.values())
     if count > MOST_FRAMES:
         raise ValueError(f"expected at most {MOST_FRAMES} frames, got {count}")
+    start = start if isinstance(start, Mapping) else {} if start is None else {next(iter(known)): start}
+    if not set(start) <= set(known):
+        raise ValueError(f"expected a start for {', '.join(known)}, got one for {', '.join(start)}")
+    first = tuple(p.nearest(start[name]) if name in start else 0 for name, p in known.items())
     guess = Guess(guess) if isinstance(guess, str) else guess
-    sliders = [p for p in known.values() if isinstance(p, Slider)]
-    if guess and guess.options is None and not sliders:
-        raise ValueError("expected a Guess with options, as there is no slider to guess on")
-    if guess and guess.options is not None and guess.answer is not None and guess.answer not in range(len(guess.options)):
-        raise ValueError(f"expected the index of the right one of {len(guess.options)} options, got {guess.answer}")
-    given = start if isinstance(start, Mapping) else {} if start is None else {next(iter(known)): start}
-    if not set(given) <= set(known):
-        raise ValueError(f"expected a start for {', '.join(known)}, got {', '.join(given)}")
-    first = tuple(_nearest(name, p, given[name]) if name in given else 0 for name, p in known.items())
-    return Explorer(draw, known, first, guess, title, caption, alt, figsize, dpi, interval)
-
-
-def _nearest(name: str, parameter: Slider | Choice, value) -> int:
-    if isinstance(parameter, Slider):
-        return round(parameter.position(float(value)))
-    for choices in (list(parameter.options), parameter.values):
-        if value in choices:
-            return choices.index(value)
-    raise ValueError(f"expected {name} to start at one of {list(parameter.options)}, got {value!r}")
+    question = guess and guess.data(list(known.values()))
+    return Explorer(draw, known, first, question, title, caption, alt, figsize, dpi, interval)
 
 
 class Explorer:
-    """What ``explore`` returns: displayed by Jupyter and by the book. ``html()`` is the page's figure."""
+    """What ``explore`` returns. Jupyter and the book display it; ``html()`` is the page's figure."""
 
-    def __init__(self, draw, parameters, first, guess, title, caption, alt, figsize, dpi, interval):
-        self.draw, self.parameters, self.first, self.guess = draw, parameters, first, guess
+    def __init__(self, draw, parameters, first, question, title, caption, alt, figsize, dpi, interval):
+        self.draw, self.parameters, self.first, self.question = draw, parameters, first, question
         self.title, self.caption, self.alt = title, caption, alt
         self.figsize, self.dpi, self.interval = figsize, dpi, interval
         self.positions = list(itertools.product(*(range(len(p.values)) for p in parameters.values())))
-        last = self.positions[-1]
-        drawn = {p: self.drawn(self.values(p)) for p in {first, last}}
-        still = drawn[first][0]
-        self.lossless = _is_drawing(still, drawn[last][0])
-        self.still = encode(still, self.lossless)
-        self.changes, self.texts = [], []
+        drawn = {position: self.drawn(self.values(position)) for position in {first, self.positions[-1]}}
+        still, last = drawn[first][0], drawn[self.positions[-1]][0]
+        self.lossless = _is_drawing(still, last)
+        self.still, self.changes, self.texts = encode(still, self.lossless), [], []
         for position in self.positions:
-            picture, text = drawn[position] if position in drawn else self.drawn(self.values(position))
+            picture, text = drawn.get(position) or self.drawn(self.values(position))
             self.changes.append(encode(picture, self.lossless, still))
             self.texts.append(text)
 
-    # --- drawing
-
-    def values(self, position) -> dict:
+    def values(self, position: tuple[int, ...]) -> dict:
         return {n: p.values[k] for (n, p), k in zip(self.parameters.items(), position, strict=True)}
 
     def drawn(self, values: dict) -> tuple[np.ndarray, str]:
-        """Pixels (height, width, 3) and read-out for these values, each time on a new figure."""
+        """The pixels (height, width, 3) and the read-out for these values, each time on a new figure."""
         with matplotlib.rc_context(style()):
             figure = Figure(figsize=self.figsize, dpi=self.dpi)
             canvas = FigureCanvasAgg(figure)
@@ -246,111 +267,78 @@ class Explorer:
             canvas.draw()
         if text is not None and not isinstance(text, str):
             raise ValueError(f"expected draw to return a text or None, got {type(text).__name__}")
-        settings = ", ".join(f"{p.label} = {p.text(v)}" for p, v in zip(self.parameters.values(), values.values(), strict=True))
-        return np.array(canvas.buffer_rgba())[..., :3], text or f"{settings}."
+        if not text:
+            settings = zip(self.parameters.values(), values.values(), strict=True)
+            text = ", ".join(f"{p.label} = {p.text(v)}" for p, v in settings) + "."
+        return np.array(canvas.buffer_rgba())[..., :3], text
 
     def frame(self, **values) -> bytes:
-        """The WebP picture that the live figure shows at any values."""
+        """The WebP picture that the live figure shows, at any values."""
         return encode(self.drawn(values)[0], self.lossless)
 
     def static_frame(self, **values) -> np.ndarray:
-        """The pixels (height, width, 3) that the page shows at values that it has a frame for."""
-        change = self.changes[self.positions.index(tuple(p.values.index(values[n]) for n, p in self.parameters.items()))]
-        return compose(self.still, change)
+        """The pixels (height, width, 3) that the page shows, at values that it has a frame for."""
+        position = tuple(p.values.index(values[name]) for name, p in self.parameters.items())
+        return compose(self.still, self.changes[self.positions.index(position)])
 
-    # --- surfaces
+    def html(self) -> str:
+        """A <figure> that needs nothing else: no kernel, no network, and for its still picture no script."""
+        data = {
+            "parameters": [
+                {"label": p.label, "texts": [p.text(v) for v in p.values], "slider": isinstance(p, Slider)}
+                for p in self.parameters.values()
+            ],
+            "frames": [[c and _base64(c), t] for c, t in zip(self.changes, self.texts, strict=True)],
+            "start": self.first,
+            "alt": (self.alt or self.title or "Figure").rstrip(". "),
+            "interval": self.interval,
+        }
+        text = self.texts[self.positions.index(self.first)]
+        height, width, _ = decode(self.still).shape
+        image = f'<img width="{width}" height="{height}" class="dark-light"'
+        picture = (
+            f'<div class="rk-picture">{image} alt="{html.escape(data["alt"])}. {html.escape(text)}"'
+            f' src="data:image/webp;base64,{_base64(self.still)}">{image} alt="" hidden></div>'
+        )
+        return _figure(picture, data, "rk.frames", text, self.title, self.caption, self.question)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        texts = {"text/plain": repr(self), "text/html": self.html()}
         try:
             from .live import view
-        except ImportError:  # no ipywidgets: the page's figure works in Jupyter, too
-            return {"text/plain": repr(self), "text/html": self.html()}
-        return view(self)._repr_mimebundle_() | {"text/plain": repr(self), "text/html": self.html()}
+        except ImportError:  # without ipywidgets Jupyter shows what the page shows
+            return texts
+        return view(self)._repr_mimebundle_() | texts
 
     def __repr__(self) -> str:
         return f"explore({', '.join(f'{n}: {len(p.values)} values' for n, p in self.parameters.items())})"
 
-    def html(self) -> str:
-        """A <figure> that needs nothing else: no kernel, no network, and for a still picture no script."""
-        height, width, _ = decode(self.still).shape
-        parameters = [{"label": p.label, "texts": [p.text(v) for v in p.values], "slider": isinstance(p, Slider)}
-                      for p in self.parameters.values()]
-        data = {
-            "parameters": parameters, "start": self.first, "alt": self._alt(""), "interval": self.interval,
-            "frames": [[c and base64.b64encode(c).decode(), t] for c, t in zip(self.changes, self.texts, strict=True)],
-            "guess": self.guess_data(),
-        }
-        text = self.texts[self.positions.index(self.first)]
-        size = f'width="{width}" height="{height}" class="dark-light"'
-        picture = (
-            f'<div class="rk-picture"><img {size} alt="{html.escape(self._alt(text))}" src="{data_uri(self.still)}">'
-            f'<img {size} alt="" hidden></div>'
-        )
-        return _figure(self.title, picture, text, self.caption, data, "rk.frames", self._guess_without_script())
 
-    def _alt(self, text: str) -> str:
-        return f"{(self.alt or self.title or 'Figure').rstrip('.')}. {text}".strip()
-
-    @property
-    def first_slider(self) -> int | None:
-        """The index of the parameter that plays, and that a reader guesses on."""
-        return next((k for k, p in enumerate(self.parameters.values()) if isinstance(p, Slider)), None)
-
-    def guess_data(self) -> dict | None:
-        if self.guess is None:
-            return None
-        guess, place, answer = self.guess, None, None
-        on = self.first_slider if guess.options is None else None
-        slider = None if on is None else list(self.parameters.values())[on]
-        if guess.answer is not None:
-            answer = f"{slider.label} ≈ {slider.text(guess.answer)}" if slider else guess.options[guess.answer]
-            place = slider.position(guess.answer) / (len(slider.values) - 1) if slider else None
-        return {"question": guess.question, "options": guess.options, "explain": guess.explain, "answer": answer,
-                "place": place, "on": on}
-
-    def _guess_without_script(self) -> str:
-        if self.guess is None:
-            return ""
-        data = self.guess_data()
-        answer = " ".join(filter(None, [data["answer"] and f"{data['answer']}.", data["explain"]]))
-        options = "".join(f"<li>{html.escape(o)}</li>" for o in self.guess.options or ())
-        folded = f"<details><summary>The answer</summary><p>{html.escape(answer)}</p></details>" if answer else ""
-        return f"<noscript><p>Predict: {html.escape(self.guess.question)}</p><ul>{options}</ul>{folded}</noscript>"
-
-
-# ------------------------------------------------------------------------------------------- pictures
+# ----------------------------------------------------------------------------------------- pictures
 
 
 def encode(pixels: np.ndarray, lossless: bool, base: np.ndarray | None = None) -> bytes | None:
-    """WebP of ``pixels`` (height, width, 3). With ``base`` only what differs from it, the rest transparent.
+    """WebP of ``pixels`` (height, width, 3); with ``base`` of what differs from it, the rest transparent.
 
-    Lossless pictures have 32 levels a colour: no eye sees it in a drawing, and it halves the size.
+    Lossless pictures have 32 levels a colour, which no eye sees in a drawing and which halves their size.
     None if nothing differs.
     """
     if lossless:
-        pixels, base = _levels(pixels), None if base is None else _levels(base)
+        levels = np.round(np.round(np.arange(256) * (31 / 255)) * (255 / 31)).astype(np.uint8)
+        pixels, base = levels[pixels], None if base is None else levels[base]
     if base is not None:
         differs = (pixels != base).any(axis=-1)
         if not differs.any():
             return None
-        # two pixels more all round, so that a browser that scales the pictures mixes only equal neighbours
+        # two pixels more all round: a browser that scales the pictures then mixes only what is equal in both
         for axis in (0, 1):
-            differs = np.any([np.roll(differs, k, axis) for k in range(-2, 3)], axis=0)
-        shown = pixels * differs[..., None] if lossless else pixels
-        pixels = np.dstack([shown, 255 * differs.astype(np.uint8)])
+            differs = np.any([np.roll(differs, shift, axis) for shift in range(-2, 3)], axis=0)
+        visible = pixels * differs[..., None] if lossless else pixels
+        pixels = np.dstack([visible, 255 * differs.astype(np.uint8)])
+    options = {"lossless": True, "quality": 50, "method": 2} if lossless else {"quality": 82, "method": 4}
     stream = io.BytesIO()
-    how = {"lossless": True, "quality": 50, "method": 2} if lossless else {"quality": 82, "method": 4}
-    Image.fromarray(pixels).save(stream, format="WEBP", **how)
+    Image.fromarray(pixels).save(stream, format="WEBP", **options)
     return stream.getvalue()
-
-
-def _levels(pixels: np.ndarray) -> np.ndarray:
-    return np.round(np.round(np.arange(256) * (31 / 255)) * (255 / 31)).astype(np.uint8)[pixels]
-
-
-def _is_drawing(still: np.ndarray, other: np.ndarray) -> bool:
-    """Is the lossless picture the smaller one? So it is for lines; not for photographs."""
-    return len(encode(other, True, still) or b"") <= len(encode(other, False, still) or b"")
 
 
 def decode(picture: bytes, mode: str = "RGB") -> np.ndarray:
@@ -358,57 +346,74 @@ def decode(picture: bytes, mode: str = "RGB") -> np.ndarray:
 
 
 def compose(still: bytes, change: bytes | None) -> np.ndarray:
-    """What a browser shows of a picture and the change on top of it: pixels (height, width, 3)."""
-    pixels = decode(still)
+    """What a browser shows of a picture with a change on top of it: pixels (height, width, 3)."""
     if change is None:
-        return pixels
+        return decode(still)
     above = decode(change, "RGBA")
-    return np.where(above[..., 3:] > 0, above[..., :3], pixels)
+    return np.where(above[..., 3:] > 0, above[..., :3], decode(still))
 
 
-def data_uri(picture: bytes) -> str:
-    return "data:image/webp;base64," + base64.b64encode(picture).decode()
+def _is_drawing(still: np.ndarray, other: np.ndarray) -> bool:
+    """Is the lossless picture the smaller one? It is for lines, and it is not for photographs."""
+    return len(encode(other, True, still) or b"") <= len(encode(other, False, still) or b"")
 
 
-# ------------------------------------------------------------------------------------------- the page
+def _base64(numbers: bytes) -> str:
+    return base64.b64encode(numbers).decode()
 
 
-def _figure(title, body: str, text: str, caption, data, call: str, extra: str = "") -> str:
-    """The frame around every interactive figure of a page. No ids: any number of figures fits on a page."""
-    package = resources.files(__package__)
-    css, js = (package.joinpath(name).read_text("utf-8") for name in ("explore.css", "explore.js"))
+# ----------------------------------------------------------------------------------------- pages
+
+
+def _figure(body: str, data, run: str, text: str, title, caption, question: dict | None) -> str:
+    """The frame around every figure. It has no ids and no global names: a page holds as many as it likes."""
+    folder = resources.files(__package__)
+    css, js = (folder.joinpath(name).read_text("utf-8") for name in ("explore.css", "explore.js"))
     heading = f'<p class="rk-title">{html.escape(title)}</p>' if title else ""
     fixed = f'<p class="rk-caption">{html.escape(caption)}</p>' if caption else ""
     name = html.escape(f"Interactive figure: {title}" if title else "Interactive figure")
-    return (
-        f'<figure class="rk" role="group" aria-label="{name}">\n<style>{css}</style>\n{heading}{body}{extra}\n'
-        f'<figcaption><p class="rk-readout" aria-live="polite">{html.escape(text)}</p>{fixed}</figcaption>\n'
-        f'<script type="application/json">{_json(data)}</script>\n'
-        f"<script>(() => {{\nconst figure = document.currentScript.closest('figure');\n{js}\n"
-        f"rk.start(figure, {call});\n}})();</script>\n</figure>"
-    )
+    return f"""<figure class="rk" role="group" aria-label="{name}">
+<style>{css}</style>
+{heading}{body}{_question_without_script(question)}
+<figcaption><p class="rk-readout" aria-live="polite">{html.escape(text)}</p>{fixed}</figcaption>
+<script type="application/json">{_json({"figure": data, "guess": question})}</script>
+<script>(() => {{
+const figure = document.currentScript.closest("figure");
+{js}
+rk.start(figure, {run});
+}})();</script>
+</figure>"""
+
+
+def _question_without_script(question: dict | None) -> str:
+    if question is None:
+        return ""
+    options = "".join(f"<li>{html.escape(option)}</li>" for option in question["options"] or ())
+    asked, answer = html.escape(question["question"]), html.escape(question["answer"])
+    folded = f"<details><summary>The answer</summary><p>{answer}</p></details>" if answer else ""
+    return f"<noscript><p>Predict: {asked}</p><ul>{options}</ul>{folded}</noscript>"
 
 
 def _json(data) -> str:
-    """JSON that may stand in a page. An array becomes base64 of its numbers, in its own precision."""
+    """JSON that may stand in a page. Of an array it holds the bytes, in base64, and the shape."""
 
-    def other(value):
-        if hasattr(value, "detach"):
-            value = value.detach().cpu().numpy()
-        if isinstance(value, np.generic):
+    def array(value):
+        value = value.detach().cpu().numpy() if hasattr(value, "detach") else value
+        if not isinstance(value, np.ndarray | np.generic) or value.dtype.kind not in "fiu":
+            raise ValueError(f"expected numbers, texts, lists or arrays as data, got a {type(value)}")
+        if value.ndim == 0:
             return value.item()
-        if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
-            kind = value.dtype.name if value.dtype.name in ("float32", "int32", "uint8") else "float64"
-            numbers = np.ascontiguousarray(value, dtype=np.dtype(kind).newbyteorder("<"))
-            return {"$array": kind, "shape": value.shape, "base64": base64.b64encode(numbers.tobytes()).decode()}
-        raise ValueError(f"expected numbers, texts, lists, mappings or arrays as data, got {type(value).__name__}")
+        kind = value.dtype.name if value.dtype.name in ("float32", "int32", "uint8") else "float64"
+        numbers = np.ascontiguousarray(value, dtype=np.dtype(kind).newbyteorder("<"))
+        return {"$array": kind, "shape": value.shape, "base64": _base64(numbers.tobytes())}
 
-    return json.dumps(data, default=other, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    text = json.dumps(data, default=array, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
 
 
 @dataclass(frozen=True)
 class PageWidget:
-    """What ``page_widget`` returns."""
+    """What ``page_widget`` returns. Jupyter and the book display it; ``html()`` is the figure as a text."""
 
     source: str
 
@@ -428,30 +433,40 @@ def page_widget(
     caption: str | None = None,
     readout: str = "",
     still: str = "",
+    guess: Guess | None = None,
 ) -> PageWidget:
     """A figure that the page computes itself, in the book and in Jupyter alike.
 
-    ``js`` is the source of a function ``(root, data, kit) => { ... }``. It is called once, with an empty <div>, the
-    ``data``, and helpers that give all figures one look:
+    ``js`` is the source of a function ``(root, data, kit) => { ... }``. It is called once, with an empty
+    <div>, the ``data``, and helpers that give all figures one look:
 
-    kit.slider({label, min, max, step, value, text, input})  a row with a range input; ``text(v)`` is what is shown for
-                                                             it, ``input(v)`` is called when it moves; returns
-                                                             {row, input, set(v)}
-    kit.select({label, options, value, input})               a row with a drop-down list; values are indices
-    kit.button(text, click)                                  a button
-    kit.row(...nodes)                                        puts its arguments side by side
-    kit.svg(tag, attributes, ...children), kit.el(...)       make elements; attributes named on... are handlers
-    kit.say(text)                                            the read-out: call it whenever the figure changes
-    kit.colors                                               Okabe-Ito by name, and ``text``, ``muted``, ``line``
+    kit.slider({label, min, max, step, value, text, input})
+        a row with a range input. ``text(v)`` is the text of a value, ``input(v)`` is called when the reader
+        moves it. Returns {row, input, set(v)}
+    kit.select({label, options, value, input})
+        the same for a drop-down list; its values are indices
+    kit.button(text, click), kit.row(...nodes)
+        a button; nodes side by side
+    kit.play(left, step, interval)
+        Play and Pause: every ``interval`` milliseconds ``step(false)`` is called, while ``left()`` is not 0;
+        ``step(true)`` goes back to the beginning. Returns {button, stop()}
+    kit.el(tag, attributes, ...children), kit.svg(tag, attributes, ...children)
+        an element; an attribute onX is a handler
+    kit.say(text)
+        the read-out: call it whenever the figure changes
+    kit.colors
+        Okabe and Ito's by name, and ``text``, ``muted``, ``line``, ``card``: for CSS and SVG, light or dark
+        as the page is. For a canvas, ``kit.color(name)`` is what it is now
 
-    ``data`` is anything that JSON holds, and arrays or tensors: they arrive as Float64Array (Float32Array, Int32Array,
-    Uint8Array for such arrays), row by row, with a property ``shape``.
-    ``alt`` says what the figure shows; ``still`` is HTML (a picture, an SVG) to be seen where scripts are off, and
-    ``readout`` the first read-out.
+    ``data`` is what JSON holds, and arrays or tensors: these arrive as Float64Array (or Float32Array,
+    Int32Array, Uint8Array), row by row, with a property ``shape``. ``alt`` says what the figure shows.
+    ``still`` is HTML (an SVG, say) for where scripts are off, ``readout`` the first read-out, ``guess`` a
+    ``Guess`` with options, to be made before the figure is seen.
+
+    Errors: ValueError for data that are none of these, and for a text that is not such a function.
     """
-    if not isinstance(js, str) or "=>" not in js and "function" not in js:
-        raise ValueError(f"expected the source of a JavaScript function (root, data, kit) => {{...}}, got {js!r:.60}")
-    if "</script" in js.lower():
-        raise ValueError('expected JavaScript without "</script": it would end the script in the page')
+    if not isinstance(js, str) or not ("=>" in js or "function" in js) or "</script" in js.lower():
+        raise ValueError(f"expected the source of a function (root, data, kit) => {{...}}, got {js!r:.80}")
     body = f'<div class="rk-stage" role="group" aria-label="{html.escape(alt)}">{still}</div>'
-    return PageWidget(_figure(title, body, readout, caption, data, f"rk.page({js.strip().rstrip(';')}\n)"))
+    run = f"rk.page({js.strip().rstrip(';')}\n)"
+    return PageWidget(_figure(body, data, run, readout, title, caption, guess and guess.data()))

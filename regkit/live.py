@@ -1,4 +1,4 @@
-"""The figure of ``explore`` in Jupyter: the same controls as in the page, and every value drawn anew."""
+"""The figure of ``explore`` in Jupyter: the controls that the page has, and every value drawn anew."""
 
 from __future__ import annotations
 
@@ -11,22 +11,20 @@ from .explore import Choice, Explorer, Slider, encode
 
 
 def view(explorer: Explorer) -> ui.VBox:
-    """A widget that draws ``explorer`` at the values of its sliders. Errors of ``draw`` are shown in its place."""
+    """A widget that draws ``explorer`` at the values of its sliders. Errors in ``draw`` are shown in it."""
     values = explorer.values(explorer.first)
-    picture = ui.Image(format="webp", layout=ui.Layout(max_width="100%", object_fit="contain"))
-    error, readout = ui.HTML(), ui.HTML()
+    picture = ui.Image(format="webp", layout=ui.Layout(width="100%", max_width="100%"))
+    readout, error = ui.HTML(), ui.HTML()
 
     def show():
         try:
             pixels, text = explorer.drawn(values)
-            picture.value, picture.layout.display, error.value = encode(pixels, explorer.lossless), "block", ""
-            readout.value = f"<div aria-live='polite' style='line-height:1.5'>{html.escape(text)}</div>"
+            picture.value, readout.value, error.value = encode(pixels, explorer.lossless), _text(text), ""
         except Exception:
-            picture.layout.display, readout.value = "none", ""
-            error.value = (
-                "<div role='alert' style='line-height:1.4'><b>The function that draws this figure failed:</b>"
-                f"<pre style='white-space:pre-wrap'>{html.escape(traceback.format_exc())}</pre></div>"
-            )
+            words = "<b>The function that draws this figure failed:</b>"
+            lines = html.escape(traceback.format_exc())
+            error.value = f"<div role='alert'>{words}<pre style='white-space:pre-wrap'>{lines}</pre></div>"
+        picture.layout.display = readout.layout.display = "none" if error.value else ""
 
     def change(name):
         def to(value):
@@ -35,63 +33,73 @@ def view(explorer: Explorer) -> ui.VBox:
 
         return to
 
-    marks = ui.HTML()
+    mark = ui.HTML()  # where the guess is on the slider
     rows = []
     for k, (name, parameter) in enumerate(explorer.parameters.items()):
         if isinstance(parameter, Choice):
-            rows.append(_choice_row(parameter, explorer.first[k], change(name)))
+            rows.append(_list(parameter, explorer.first[k], change(name)))
         else:
-            own = explorer.first_slider == k
-            play = explorer.interval if own else None
-            rows.append(_slider_row(parameter, explorer.first[k], change(name), play, marks if own else None))
+            plays = not any(isinstance(row, ui.HBox) for row in rows)
+            rows.append(
+                _slider(parameter, explorer.first[k], change(name), *[explorer.interval, mark] * plays)
+            )
     controls = ui.VBox(rows)
-    head = [ui.HTML(f"<b>{html.escape(explorer.title)}</b>")] if explorer.title else []
-    predict = [_predict(explorer, controls, marks)] if explorer.guess else []
-    tail = [ui.HTML(f"<div style='line-height:1.5'>{html.escape(explorer.caption)}</div>")] if explorer.caption else []
+    parts = [ui.HTML(f"<b>{html.escape(explorer.title)}</b>")] if explorer.title else []
+    parts += [picture, error]
+    parts += [_predict(explorer, controls, mark)] if explorer.question else []
+    parts += [controls, readout]
+    parts += [_html(explorer.caption)] if explorer.caption else []
     show()
-    return ui.VBox([*head, picture, error, *predict, controls, readout, *tail], layout=ui.Layout(max_width="860px"))
+    return ui.VBox(parts, layout=ui.Layout(max_width="860px"))
 
 
-def _choice_row(parameter: Choice, first: int, change) -> ui.Widget:
+def _text(text: str) -> str:
+    return f"<div aria-live='polite' style='line-height:1.5'>{html.escape(text)}</div>"
+
+
+def _html(text: str) -> ui.HTML:
+    return ui.HTML(_text(text))
+
+
+def _list(parameter: Choice, first: int, to) -> ui.Dropdown:
     options = list(zip(parameter.options, parameter.values, strict=True))
-    drop = ui.Dropdown(options=options, index=first, description=parameter.label, style={"description_width": "initial"})
-    drop.observe(lambda event: change(event["new"]), "value")
-    return drop
+    style = {"description_width": "initial"}
+    names = ui.Dropdown(options=options, index=first, description=parameter.label, style=style)
+    names.observe(lambda event: to(event["new"]), "value")
+    return names
 
 
-def _slider_row(parameter: Slider, first: int, change, interval: int | None, marks) -> ui.Widget:
-    """Play, label, slider and number. The slider's own value is a position on the axis, the number is the value."""
-    last = len(parameter.values) - 1
-    slider = ui.FloatSlider(
-        first, min=0, max=last, step=0.05, readout=False, tooltip=parameter.label, layout=ui.Layout(width="auto")
-    )
-    low, high = sorted((parameter.values[0], parameter.values[-1]))
-    number_class = ui.BoundedIntText if isinstance(low, int) else ui.BoundedFloatText
-    number = number_class(
-        _short(parameter.values[first]), min=low, max=high, tooltip=parameter.label, layout=ui.Layout(width="6.5em")
-    )
-    busy = []  # the slider moves the number and the number the slider: whoever moves first says what is drawn
-
-    def moved(source, value, move_other):
-        if not busy:
-            busy.append(source)
-            move_other(value)
-            change(value)
-            busy.clear()
+def _slider(parameter: Slider, first: int, to, interval: int | None = None, mark=None) -> ui.HBox:
+    """Play, label, slider and number. The slider's own value is a position on its axis: see ``Slider.at``."""
+    values, last = parameter.values, len(parameter.values) - 1
+    low, high = sorted((values[0], values[-1]))
+    named = {"tooltip": parameter.label}
+    slider = ui.FloatSlider(first, min=0, max=last, step=0.05, readout=False, **named)
+    kind = ui.BoundedIntText if isinstance(low, int) else ui.BoundedFloatText
+    number = kind(_short(values[first]), min=low, max=high, step=None, **named)
+    slider.layout, number.layout = ui.Layout(width="auto"), ui.Layout(width="7em")
+    busy = []  # the slider moves the number and the number the slider: the one that moved first is right
 
     def slider_moved(event):
-        value = parameter.at(round(event["new"], 6))
-        moved(slider, value, lambda v: number.set_trait("value", _short(v)))
+        if not busy:
+            busy.append(slider)
+            value = parameter.at(round(event["new"], 6))
+            number.value = _short(value)
+            to(value)
+            busy.clear()
 
     def number_moved(event):
-        moved(number, event["new"], lambda v: slider.set_trait("value", parameter.position(v)))
+        if not busy:
+            busy.append(number)
+            slider.value = parameter.position(event["new"])
+            to(event["new"])
+            busy.clear()
 
     slider.observe(slider_moved, "value")
     number.observe(number_moved, "value")
-    parts = [ui.Label(parameter.label), ui.VBox([slider] + [marks] * (marks is not None)), number]
-    parts[1].layout = ui.Layout(flex="1 1 12em", min_width="10em")
-    if parameter.unit:
-        parts.append(ui.Label(parameter.unit))
+    track = ui.VBox([slider, *[mark] * (mark is not None)])
+    track.layout = ui.Layout(flex="1 1 12em", min_width="9em")
+    parts = [ui.Label(parameter.label), track, number, *[ui.Label(parameter.unit)] * bool(parameter.unit)]
     if interval:
         play = ui.Play(value=first, min=0, max=last, interval=interval, show_repeat=False)
         play.observe(lambda event: slider.set_trait("value", event["new"]), "value")
@@ -103,41 +111,38 @@ def _short(value):
     return value if isinstance(value, int) else float(f"{value:.4g}")
 
 
-def _predict(explorer: Explorer, controls: ui.VBox, marks: ui.HTML) -> ui.VBox:
-    """The question before the sliders: they appear when it is answered, or skipped."""
-    data = explorer.guess_data()
-    if data["options"] is not None:
-        answer = ui.RadioButtons(options=data["options"], index=None, layout=ui.Layout(width="auto"))
+def _predict(explorer: Explorer, controls: ui.VBox, mark: ui.HTML) -> ui.VBox:
+    """The question in the place of the controls, until it is answered or skipped."""
+    asked = explorer.question
+    if asked["options"]:
+        pick = ui.RadioButtons(options=asked["options"], index=None, layout=ui.Layout(width="auto"))
     else:
-        slider = list(explorer.parameters.values())[data["on"]]
-        texts = [(slider.text(v), k) for k, v in enumerate(slider.values)]
-        answer = ui.SelectionSlider(
-            options=texts, index=len(texts) // 2, description=slider.label, layout=ui.Layout(width="100%")
-        )
+        slider = list(explorer.parameters.values())[asked["on"]]
+        texts = [slider.text(value) for value in slider.values]
+        options = [(text, k) for k, text in enumerate(texts)]
+        pick = ui.SelectionSlider(options=options, value=(len(texts) - 1) // 2, description=slider.label)
+        pick.layout = ui.Layout(width="100%")
     sure = ui.Button(description="This is my guess", button_style="primary")
     skip = ui.Button(description="Skip")
-    question = ui.HTML(f"<div style='line-height:1.5'><b>Predict</b> {html.escape(data['question'])}</div>")
-    box = ui.VBox([question, answer, ui.HBox([sure, skip])])
+    question = ui.HTML(f"<b>Predict</b> {html.escape(asked['question'])}")
+    box = ui.VBox([question, pick, ui.HBox([sure, skip])])
     controls.layout.display = "none"
 
-    def done(text):
-        right = " ".join(html.escape(t) for t in (data["answer"] and data["answer"] + ".", data["explain"]) if t)
-        folded = f"<details><summary>Compare with the answer</summary><p>{right}</p></details>" if right else ""
-        box.children = [ui.HTML(f"<div style='line-height:1.5'>{html.escape(text)}{folded}</div>")]
+    def done(words):
+        answer = html.escape(asked["answer"])
+        folded = f"<details><summary>Compare with the answer</summary>{answer}</details>" if answer else ""
+        box.children = [_html(words), ui.HTML(folded)]
         controls.layout.display = ""
 
     def guessed(_):
-        if answer.index is None:
+        if pick.index is None:
             return
-        if data["options"] is None:
-            percent = 100 * answer.index / (len(texts) - 1)
-            marks.value = (
-                f"<div style='margin:0 .5em;line-height:1.1'><span style='margin-left:{percent:.2f}%'>"
-                "<span style='display:inline-block;transform:translateX(-50%);white-space:nowrap'>▲</span></span></div>"
-            )
-            done(f"You guessed {slider.label} = {texts[answer.index][0]}.")
-        else:
-            done(f"You guessed: {data['options'][answer.index]}.")
+        if asked["options"]:
+            return done(f"You guessed: {asked['options'][pick.index]}")
+        place = 100 * pick.index / (len(texts) - 1)
+        sign = f"<span style='position:absolute;left:{place:.2f}%;transform:translateX(-50%)'>▲</span>"
+        mark.value = f"<div style='position:relative;height:1em;line-height:1'>{sign}</div>"
+        done(f"You guessed {slider.label} = {texts[pick.index]}.")
 
     sure.on_click(guessed)
     skip.on_click(lambda _: done(""))
