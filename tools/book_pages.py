@@ -10,14 +10,15 @@ def repair(app: Sphinx, pagename: str, template: str, context: dict[str, Any], d
     """Give citations a role that fits their list, and drop what the page stores but cannot use."""
     # A list may hold list items only, and "doc-biblioentry" is deprecated (WAI-ARIA, DPUB-ARIA 1.1).
     if "body" in context:
-        context["body"] = re.sub(
-            r'(<div class="citation" id="[^"]*") role="doc-biblioentry"', r'\1 role="listitem"', context["body"]
-        )
+        entry = r'(<div class="citation" id="[^"]*") role="doc-biblioentry"'
+        context["body"] = re.sub(entry, r'\1 role="listitem"', context["body"])
     # The state of the live widgets: the pages show the self-contained figures, and load no widget scripts.
     if "script_files" in context:
         state = "application/vnd.jupyter.widget-state+json"
         context["script_files"] = [
-            script for script in context["script_files"] if getattr(script, "attributes", {}).get("type") != state
+            script
+            for script in context["script_files"]
+            if getattr(script, "attributes", {}).get("type") != state
         ]
 
 

@@ -1,7 +1,8 @@
 """Print the path of a Chromium that starts; install one where there is none.
 
-In this order: the environment variable CHROMIUM, a browser on the PATH, one that Playwright has installed; then the
-distribution's package (Debian and its relatives, as root), or else Playwright's own build. What is done is said on stderr.
+In this order: the environment variable CHROMIUM, a browser on the PATH, one that Playwright has installed;
+then the distribution's package (Debian and its relatives, as root), or else Playwright's own build.
+What is done is said on stderr.
 """
 
 import os
@@ -73,7 +74,8 @@ def main() -> None:
         if path is None:
             sys.exit(
                 "The tests of the pages need a Chromium, and none could be installed.\n"
-                "Install one (its package is mostly called chromium), or name one: make test CHROMIUM=/path/to/chrome"
+                "Install one (its package is mostly called chromium), or name the one that you have:\n"
+                "make test CHROMIUM=/path/to/chrome"
             )
     say(f"Chromium for the tests: {path}")
     print(path)

@@ -1,6 +1,7 @@
-"""Write requirements.txt: one exact version of everything that is installed, chosen from pyproject.toml's bounds.
+"""Write requirements.txt: an exact version of everything that is installed, within pyproject.toml's bounds.
 
-Versions that still fit are kept; `--upgrade` chooses the newest anew. Works in an environment of its own, with pip-tools.
+Versions that still fit are kept; `--upgrade` chooses the newest of everything. The work is done by pip-tools,
+in an environment of its own.
 """
 
 import re
@@ -15,7 +16,7 @@ PINS = ROOT / "requirements.txt"
 TORCH = "torch==2.13.0"
 HEADER = """\
 # Every package that the book, its tests and regkit use, at the versions that they were checked with.
-# Made from pyproject.toml by the command `make pins`, which runs pip-compile (of pip-tools) on all its extras.
+# Made from pyproject.toml by `make pins`, which runs pip-compile (of pip-tools) on all its extras.
 """
 # torch on Linux asks for these where it is the build for Nvidia's GPUs; the book needs none of them.
 GPU = re.compile(r"^(nvidia|cuda|triton)\b")
@@ -30,15 +31,15 @@ def compiled(upgrade: bool) -> list[str]:
         subprocess.run([python, "-m", "pip", "install", "--quiet", "pip-tools"], check=True)
         if PINS.is_file() and not upgrade:
             output.write_text(PINS.read_text(encoding="utf-8"), encoding="utf-8")
-        command = [python, "-m", "piptools", "compile", "--quiet", "--all-extras", "--strip-extras", "--allow-unsafe"]
-        command += ["--no-annotate", "--no-header", "--no-emit-index-url", "--no-emit-find-links", "--no-emit-trusted-host"]
+        command = [python, "-m", "piptools", "compile", *"--quiet --no-header --no-annotate".split()]
+        command += "--all-extras --strip-extras --allow-unsafe --no-emit-options".split()
         command += ["--upgrade-package", TORCH, "--output-file", str(output), str(ROOT / "pyproject.toml")]
         subprocess.run(command + ["--upgrade"] * upgrade, check=True, cwd=folder)
         return output.read_text(encoding="utf-8").splitlines()
 
 
 def portable(lines: list[str]) -> list[str]:
-    """The pins without comments, without names of local builds (2.13.0+cpu) and without the GPU's packages."""
+    """The pins without comments, names of local builds (2.13.0+cpu) and the packages for GPUs."""
     pins = [re.sub(r"\+[\w.]+$", "", line.strip()) for line in lines]
     pins = sorted(line for line in pins if line and not line.startswith("#") and not GPU.match(line))
     for line in pins:
@@ -49,7 +50,7 @@ def portable(lines: list[str]) -> list[str]:
 
 if __name__ == "__main__":
     if sys.version_info[:2] != (3, 11):
-        sys.exit("The pins are chosen with Python 3.11, the oldest that the book runs on: make pins PYTHON=python3.11")
+        sys.exit("The pins are made with the oldest Python that is supported: make pins PYTHON=python3.11")
     pins = portable(compiled("--upgrade" in sys.argv))
     PINS.write_text(HEADER + "\n".join(pins) + "\n", encoding="utf-8")
     print(f"requirements.txt: {len(pins)} packages")
