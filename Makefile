@@ -29,7 +29,8 @@ test: $(PAGES)  ## Build the book and check everything: package, notebooks, page
 	&& echo "make test: everything passed" || { echo "make test: FAILED, see above"; exit 1; }
 
 lab: $(VENV)/installed  ## Open the notebooks in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir=. book
+	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/book \
+		--LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
 serve: $(PAGES)  ## Serve the built book on this computer, at http://localhost:8000
 	$(PY) -m http.server --bind 127.0.0.1 --directory _build/html 8000
