@@ -9,9 +9,9 @@ PY := $(BIN)/python
 BOOK := _build/html/index.html
 PAGES := _build/pages
 
-# What the pages are made from. Not a recursive wildcard of make's: find is on every machine that has make.
-PACKAGE := $(shell find regkit -type f \( -name '*.py' -o -name '*.js' -o -name '*.css' \) 2>/dev/null)
-CHAPTERS := $(shell find book -type f -not -path '*/.ipynb_checkpoints/*' 2>/dev/null)
+# What the pages are made from: the code that their figures run, and everything in book/.
+CODE := $(shell find regkit book -name '*.py' -o -name '*.js' -o -name '*.css' -not -path 'book/_static/*')
+SOURCES := $(shell find book -type f -not -path '*/.*' -not -path '*/__pycache__/*')
 NOTEBOOKS = $(shell $(PY) tools/toc.py --notebooks)
 
 .DEFAULT_GOAL := help
@@ -54,13 +54,13 @@ $(VENV)/installed: requirements.txt pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --editable .
 	@touch $@
 
-# A change in the package can change every figure, and neither the cache of executed notebooks
-# nor Sphinx would notice it: so both forget everything.
-_build/package: $(PACKAGE) requirements.txt
+# A change in the code can change every figure, and neither the cache of executed notebooks nor Sphinx
+# would notice it: so both forget everything.
+_build/code: $(CODE) requirements.txt
 	@mkdir -p _build && rm -rf _build/.jupyter_cache _build/jupyter_execute _build/.doctrees _build/html
 	@touch $@
 
-$(PAGES): $(VENV)/installed _build/package _config.yml _toc.yml $(CHAPTERS)
+$(PAGES): $(VENV)/installed _build/code _config.yml _toc.yml tools/book_pages.py $(SOURCES)
 	@echo "Building the book: notebooks that changed are executed, a minute or less each"
 	$(BIN)/jupyter-book build . -W -n --keep-going || { rm -rf _build/.doctrees; \
 		echo "A page has a fault, see above; the pages are in _build/html all the same."; exit 1; }
