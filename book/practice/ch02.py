@@ -17,24 +17,31 @@ def check_2_2(bspline):
     right = 6 * torch.from_numpy(np.nan_to_num(_bump(xi.numpy())))
     given = bspline(xi)
     if not isinstance(given, torch.Tensor) or given.shape != xi.shape:
-        wrong(f"expected a tensor of the shape of xi, {tuple(xi.shape)}, got {tuple(getattr(given, 'shape', ()))}.")
+        wrong(
+            f"expected a tensor of the shape of xi, {tuple(xi.shape)}, "
+            f"got {tuple(getattr(given, 'shape', ()))}."
+        )
     if close(given, right):
         return "Right: this is the cubic B-spline, six times SciPy's."
     if close(6 * given, right):
-        wrong("your bump is the normalised one, with b(0) = 2/3. Here b(0) = 4 and b(±1) = 1: multiply by 6.")
+        wrong("your bump is the normalised one, with b(0) = 2/3. Here b(0) = 4: multiply by 6.")
     outside = xi.abs() > 2
     if not close(given[outside], right[outside]):
-        wrong("beyond |ξ| = 2 the bump is zero. A cubic does not stop by itself: clamp it, or use torch.where.")
+        wrong(
+            "beyond |ξ| = 2 the bump is zero. A cubic does not stop by itself: clamp it, or use torch.where."
+        )
     if close(given[xi > 0], right[xi > 0]):
         wrong("right for positive ξ only. The bump is even: take |ξ| first.")
     inner = xi.abs() < 1
     if not close(given[inner], right[inner]):
-        wrong("the inner piece, |ξ| ≤ 1, is off. It is 3|ξ|³ − 6ξ² + 4; at 0 it is 4, at 1 it meets the outer piece at 1.")
+        wrong(
+            "the inner piece, |ξ| ≤ 1, is off. It is 3|ξ|³ − 6ξ² + 4; it meets the outer piece at 1, with value 1."
+        )
     wrong("the outer piece, 1 ≤ |ξ| ≤ 2, is off. It is (2 − |ξ|)³.")
 
 
 def _mu(omega):
-    """μ of a wave by brute force: apply both stencils to cos(ωj) on a long line and divide, at its centre."""
+    """μ of a wave by brute force: both stencils on cos(ωj), on a long line, divided at its centre."""
     j = np.arange(-8, 9)
     wave = np.cos(omega * j)
     bending = np.convolve(wave, [6, 0, -54, 96, -54, 0, 6], mode="same")
@@ -52,7 +59,7 @@ def check_2_3(contrast_kept):
 
     right = gains(lambda width: 2 * np.pi / width)
     if close(given, gains(lambda width: np.pi / width)):
-        wrong("your frequency is half of the right one. A wave of `width` cells turns once, by 2π, in `width` cells.")
+        wrong("your frequency is half of the right one. A wave turns by 2π in `width` cells.")
     if close(given, gains(lambda width: 1 / width)):
         wrong("your frequency is in turns per cell. ω is in radians per cell: multiply by 2π.")
     if close(given, gains(lambda width: width)):
@@ -62,7 +69,9 @@ def check_2_3(contrast_kept):
     if close(given, gains(lambda width: 2 * np.pi / width, lambda theta, mu: 1 / (1 + theta * mu) ** 2)):
         wrong("squared. The wave runs along one axis; only that axis damps it, once.")
     if not close(given, right, 1e-3):
-        wrong(f"for θ = {cases[1][0]:g} and 12 cells the fraction is {right[1]:.4f}, you have {given[1]:.4f}.")
+        wrong(
+            f"for θ = {cases[1][0]:g} and 12 cells the fraction is {right[1]:.4f}, you have {given[1]:.4f}."
+        )
     return "Right: the gain of a wave is 1/(1 + θμ)."
 
 
@@ -74,16 +83,22 @@ def check_2_4(physical_gradient):
     x = x * torch.tensor(grid.extent, dtype=torch.float64)
     given = physical_gradient(c, grid, x)
     if getattr(given, "shape", None) != x.shape:
-        wrong(f"expected the shape {tuple(x.shape)}, one row a point, got {tuple(getattr(given, 'shape', ()))}.")
+        wrong(
+            f"expected the shape {tuple(x.shape)}, one row a point, got {tuple(getattr(given, 'shape', ()))}."
+        )
     step = 1e-5
     axes = step * torch.eye(2, dtype=torch.float64)
-    right = torch.stack([(evaluate(c, grid, x + e) - evaluate(c, grid, x - e)) / (2 * step) for e in axes], dim=1)
+    right = torch.stack(
+        [(evaluate(c, grid, x + e) - evaluate(c, grid, x - e)) / (2 * step) for e in axes], dim=1
+    )
     spacing = torch.tensor(grid.spacing, dtype=torch.float64)
     for name, other in {
-        "this is the derivative per cell. Divide by the spacing h to have it per unit of length.": right * spacing,
+        "this is the derivative per cell. Divide by the spacing h to have it per unit of length.": right
+        * spacing,
         "x and y swapped: column 0 belongs to the first coordinate.": right.flip(1),
         "this has the wrong sign.": -right,
-        "divided by the spacing twice: `evaluate` takes physical points, so its derivative is physical already.": right / spacing,
+        "divided by the spacing twice: `evaluate` takes physical points, its derivative is physical.": right
+        / spacing,
     }.items():
         if close(given, other, 1e-6):
             wrong(name)
@@ -104,9 +119,11 @@ def check_2_5(refine):
     def sampled(offset):
         return evaluate(c, grid, fine.points() + offset * h).reshape(fine.shape)
 
-    for offset, name in ((-0.5, "half a fine cell to the left and down: a cell's centre is at (i + ½)h, not at ih"),
-                         (0.5, "half a fine cell too far: was the ½ added twice?"),
-                         (-1.5, "a cell and a half too far to the left and down")):
+    for offset, name in (
+        (-0.5, "half a fine cell to the left and down: a cell's centre is at (i + ½)h, not at ih"),
+        (0.5, "half a fine cell too far: was the ½ added twice?"),
+        (-1.5, "a cell and a half too far to the left and down"),
+    ):
         if close(given, sampled(offset)):
             wrong(f"the points lie {name}.")
     if close(given, sampled(0.0).T):

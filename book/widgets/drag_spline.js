@@ -4,7 +4,7 @@
 (root, data, kit) => {
   const { mu, modes, projection } = data;
   const values = Array.from(data.values), m = values.length, current = values.slice();
-  const W = 720, H = 250, LOW = 150, left = 46, right = 10, top = 12, HIGH = 1.75, DEEP = -0.45;
+  const W = 720, H = 250, LOW = 150, left = 46, right = 10, top = 12, HIGH = 2.9, DEEP = -0.6;
   const px = (u) => left + ((u + 2) / (m + 3)) * (W - left - right);
   const py = (v) => top + ((HIGH - v) / (HIGH - DEEP)) * (H - top - 10);
 
@@ -29,7 +29,7 @@
     kit.svg("text", { x, y, "text-anchor": anchor, "font-size": 15, fill: text }, words);
   const rule = (y) => kit.svg("line", { x1: left, x2: W - right, y1: y, y2: y, stroke: line });
   const svg = kit.svg("svg", { viewBox: `0 0 ${W} ${H + LOW}`, role: "img", style: "touch-action:pan-y" });
-  for (const v of [0, 0.5, 1, 1.5]) svg.append(rule(py(v)), label(left - 6, py(v) + 5, `${v}`, "end"));
+  for (const v of [0, 1, 2]) svg.append(rule(py(v)), label(left - 6, py(v) + 5, `${v}`, "end"));
   const curve = (attributes) => {
     const node = kit.svg("path", { fill: "none", ...attributes });
     svg.append(node);
@@ -93,7 +93,7 @@
 
   const point = kit.slider({ label: "point", min: 1, max: m, step: 1, value: chosen + 1, text: (v) => `${v}`,
     input: (v) => { chosen = v - 1; draw(); } });
-  const height = kit.slider({ label: "its value", min: -0.4, max: 1.7, step: 0.02, value: current[chosen],
+  const height = kit.slider({ label: "its value", min: -0.5, max: 2.8, step: 0.02, value: current[chosen],
     text: (v) => v.toFixed(2), input: (v) => { current[chosen] = v; draw(); } });
   const smoothing = kit.slider({ label: "θ", min: -4, max: 4, step: 0.25, value: -4,
     text: (v) => written(power(v)), input: (v) => { theta = power(v); draw(); } });
@@ -119,7 +119,7 @@
   svg.addEventListener("pointermove", (event) => {
     if (!held) return;
     const v = HIGH - ((at(event)[1] - top) / (H - top - 10)) * (HIGH - DEEP);
-    current[chosen] = Math.min(1.7, Math.max(-0.4, v));
+    current[chosen] = Math.min(2.8, Math.max(-0.5, v));
     draw();
   });
   for (const name of ["pointerup", "pointercancel"]) svg.addEventListener(name, () => (held = false));

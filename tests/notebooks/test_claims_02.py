@@ -40,7 +40,9 @@ def test_claim_theta_is_a_diagonal_scaling(theta):
 
 def test_claim_mu_is_frequency_to_the_fourth():
     m = 400
-    eigenvalues = scipy.linalg.eigh(banded(m, [96, -54, 0, 6]), banded(m, [4, 1]) @ banded(m, [4, 1]), eigvals_only=True)
+    eigenvalues = scipy.linalg.eigh(
+        banded(m, [96, -54, 0, 6]), banded(m, [4, 1]) @ banded(m, [4, 1]), eigvals_only=True
+    )
     number = np.arange(20, 41)
     # a bar that is clamped at both ends has frequencies (k + ½)π / length, k = 1, 2, …
     for k in number:
@@ -51,7 +53,7 @@ def test_claim_mu_is_frequency_to_the_fourth():
 
 
 def test_claim_linear_has_no_curvature():
-    """Between its kinks a linear interpolant has second differences of zero, a spline of the same data has not."""
+    """Between its kinks a linear interpolant has no second differences, a spline of the same data has."""
     data = np.random.default_rng(0).random(20)
     x = np.linspace(5.1, 5.9, 9)
     linear = np.interp(x, np.arange(20), data)
@@ -62,7 +64,7 @@ def test_claim_linear_has_no_curvature():
 
 
 def test_claim_cut_support_fails_at_the_edge():
-    """The remainder of a first-order Taylor step falls fourfold when the step is halved, except across the cut."""
+    """The remainder of a linear Taylor step falls fourfold when the step is halved, except across the cut."""
     values = torch.tensor([0.2, 0.9, 0.4, 1.0, 0.7, 0.8], dtype=torch.float64)
     grid, c = Grid((6.0,), (6,)), coefficients(values, 0.0)
 
@@ -85,7 +87,7 @@ def test_claim_cut_support_fails_at_the_edge():
 
 
 def test_claim_the_border_darkens():
-    """A constant stays constant in the middle and sags at the border: dense solve with zero coefficients outside."""
+    """A constant stays so in the middle and sags at the border: a dense solve with zeros outside agrees."""
     m, theta = 64, 1e4
     basis, bending = banded(m, [4, 1]), banded(m, [96, -54, 0, 6])
     line = basis @ np.linalg.solve(basis.T @ basis + theta * bending, basis.T @ np.ones(m))

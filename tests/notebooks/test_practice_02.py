@@ -23,7 +23,6 @@ def outer_wrong(xi):
     return torch.where(d < 1, bspline(xi), (2 - d).clamp(min=0) ** 2)
 
 
-
 def unbounded(xi):
     d = xi.abs()
     return torch.where(d < 1, bspline(xi), (2 - d) ** 3)
