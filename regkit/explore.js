@@ -77,6 +77,7 @@ const rk = {
       return Object.assign(new kinds[value.$array](bytes), { shape: value.shape });
     });
     const readout = figure.querySelector(".rk-readout");
+    figure.querySelector(".rk-plain")?.remove();
     rk.say = (text) => { readout.textContent = text; };
     try {
       run(data.figure, data.guess);

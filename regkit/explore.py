@@ -391,7 +391,7 @@ def _question_without_script(question: dict | None) -> str:
     options = "".join(f"<li>{html.escape(option)}</li>" for option in question["options"] or ())
     asked, answer = html.escape(question["question"]), html.escape(question["answer"])
     folded = f"<details><summary>The answer</summary><p>{answer}</p></details>" if answer else ""
-    return f"<noscript><p>Predict: {asked}</p><ul>{options}</ul>{folded}</noscript>"
+    return f'<div class="rk-plain"><p>Predict: {asked}</p><ul>{options}</ul>{folded}</div>'
 
 
 def _json(data) -> str:

@@ -306,7 +306,7 @@ def test_guess_on_the_slider_is_in_the_page():
     page = explore(draw, theta=THETAS, guess=guess, **SIZE).html()
     expected = {"question": "Where?", "options": None, "answer": "θ ≈ 10. Because.", "on": 0, "place": 0.75}
     assert page_data(page)["guess"] == expected
-    assert "<noscript><p>Predict: Where?</p>" in page
+    assert '<div class="rk-plain"><p>Predict: Where?</p>' in page
 
 
 def test_guess_among_options_is_in_the_page():

@@ -1,0 +1,121 @@
+"""What a reader does with the figures of a page, and what can be seen afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import axe_playwright_python
+from playwright.sync_api import Locator, Page
+
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+STANDARD = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+
+STATE = """figure => {
+  const hash = (text) => [...text].reduce((h, c) => (h * 31 + c.codePointAt(0)) | 0, 0);
+  const images = [...figure.querySelectorAll(".rk-picture img")];
+  const stage = figure.querySelector(".rk-stage");
+  const all = (kinds) => [...stage.querySelectorAll(kinds)];
+  const drawn = stage && all("svg:not(button svg), table, img").map((node) => node.outerHTML).join() +
+    all("canvas").map((canvas) => canvas.toDataURL()).join();
+  return {
+    picture: hash(stage ? drawn : images.map((image) => image.hidden ? "" : image.src).join()),
+    alt: images.length ? images[0].alt : null,
+    readout: figure.querySelector(".rk-readout").textContent,
+    caption: figure.querySelector("figcaption").textContent,
+  };
+}"""
+
+
+def state(figure: Locator) -> dict:
+    """Picture (as a number), alternative text, read-out and caption of a figure."""
+    return figure.evaluate(STATE)
+
+
+def figures(page: Page) -> list[Locator]:
+    return page.locator("figure.rk").all()
+
+
+def guess(figure: Locator) -> str | None:
+    """Answer the figure's question, if it asks one, and give back what it then says."""
+    form = figure.locator("form.rk-predict")
+    if not form.count():
+        return None
+    slider, options = form.locator("input[type=range]"), form.locator("input[type=radio]")
+    if slider.count():
+        move(slider, 0.8)
+    else:
+        options.last.check()
+    form.get_by_role("button", name="This is my guess").click()
+    return figure.locator(".rk-result .rk-guess").first.inner_text()
+
+
+def sliders(figure: Locator) -> Iterator[Locator]:
+    yield from figure.locator("input[type=range]").all()
+
+
+def move(slider: Locator, fraction: float) -> None:
+    """Click on a slider, at a fraction of its length."""
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    thumb = 24
+    x = thumb / 2 + fraction * (box["width"] - thumb)
+    slider.click(position={"x": x, "y": box["height"] / 2})
+
+
+def fraction(slider: Locator) -> float:
+    return slider.evaluate("s => (s.value - s.min) / (s.max - s.min)")
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds, by the Web Content Accessibility Guidelines 2.1, levels A and AA."""
+    if not page.evaluate("() => Boolean(window.axe)"):
+        page.evaluate(AXE)
+    found = page.evaluate("tags => axe.run(document, { runOnly: tags, preload: false })", STANDARD)
+    return [
+        f"{rule['id']}: {node['target']} {node['html'][:160]}\n  {node['failureSummary'][:300]}"
+        for rule in found["violations"]
+        for node in rule["nodes"][:3]
+    ]
+
+
+def too_wide(page: Page) -> list[str]:
+    """The elements that make a page scroll sideways."""
+    return page.evaluate(
+        """() => {
+          const width = document.documentElement.clientWidth;
+          if (document.documentElement.scrollWidth <= width) return [];
+          const wide = [...document.body.querySelectorAll("*")].filter((node) => {
+            for (let up = node.parentElement; up; up = up.parentElement)
+              if (getComputedStyle(up).overflowX !== "visible") return false;
+            return node.getBoundingClientRect().right > width + 1;
+          });
+          return [`page ${document.documentElement.scrollWidth} > ${width}`,
+            ...wide.slice(0, 5).map((node) => node.outerHTML.slice(0, 160))];
+        }"""
+    )
+
+
+ANSWER_TIME = """async (slider) => {
+  const figure = slider.closest("figure"), change = figure.querySelectorAll(".rk-picture img")[1];
+  const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+  const times = [];
+  slider.focus();
+  await frame();
+  const last = +slider.max;
+  for (let k = 0; k < 12; k++) {
+    const value = Math.round(last * ((k * 5) % 12) / 11);
+    const begin = performance.now();
+    slider.value = value;
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+    if (change && !change.hidden) await change.decode();
+    await frame();
+    times.push(performance.now() - begin);
+  }
+  return times.sort((a, b) => a - b);
+}"""
+
+
+def answer_times(slider: Locator) -> list[float]:
+    """Milliseconds from a move of the slider to the new picture, decoded, on the screen; shortest first."""
+    return slider.evaluate(ANSWER_TIME)

@@ -1,0 +1,166 @@
+"""Every page of the built book, from file:// and with the network blocked, as a reader meets it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import statistics
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from PIL import Image
+
+from tools.toc import ROOT, pages
+
+from .figures import answer_times, figures, fraction, guess, move, sliders, state, too_wide, violations
+
+pytestmark = pytest.mark.browser
+
+NAMES = [str(path.relative_to(ROOT).with_suffix(".html")) for path in pages()]
+LARGEST = 2_000_000  # bytes
+
+
+@pytest.fixture(params=NAMES)
+def path(request, book) -> Path:
+    return book / request.param
+
+
+def test_page_needs_no_network_and_complains_of_nothing(open_page, path):
+    page = open_page(path).page  # the fixture checks both when the test ends
+    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(300)
+    missing = page.evaluate(
+        """[...document.images].filter((image) => image.checkVisibility() && !image.naturalWidth)
+            .map((image) => image.src.slice(0, 99))"""
+    )
+    assert not missing, f"pictures that do not load: {missing}"
+
+
+def test_page_is_small_enough(path):
+    assert path.stat().st_size < LARGEST, f"{path.name} has {path.stat().st_size} bytes"
+
+
+def test_every_control_works(open_page, path):
+    """By mouse and by keyboard, picture, caption and read-out change; and the answer comes at once."""
+    page = open_page(path).page
+    for number, figure in enumerate(figures(page), start=1):
+        where = f"figure {number} of {path.name}"
+        first = state(figure)
+        said = guess(figure)
+        if said is not None:
+            assert "You guessed" in said, where
+            moved = not figure.locator(".rk-stage").count() and state(figure) != first
+            assert not moved, f"{where}: the guess itself moves it"
+        for slider in sliders(figure):
+            name = f"{where}, {slider.get_attribute('aria-label')}"
+            before = state(figure)
+            move(slider, 0.93 if fraction(slider) < 0.5 else 0.07)
+            assert_changed(before, state(figure), f"{name}, by mouse")
+            slider.focus()
+            page.keyboard.press("Home")
+            low, text = state(figure), slider.get_attribute("aria-valuetext")
+            page.keyboard.press("ArrowRight")
+            assert slider.get_attribute("aria-valuetext") != text, f"{name}, one step by keyboard"
+            page.keyboard.press("End")
+            assert_changed(low, state(figure), f"{name}, by keyboard")
+            assert statistics.median(answer_times(slider)) < 100, f"{name}: milliseconds to an answer"
+        for names in figure.locator("select").all():
+            seen = []
+            for option in range(names.locator("option").count()):
+                names.select_option(index=option)
+                seen.append(state(figure))
+            assert_changed(seen[0], seen[-1], f"{where}, {names.get_attribute('aria-label') or 'list'}")
+        if figure.get_by_role("button", name="Play", exact=True).count():
+            before = state(figure)
+            figure.get_by_role("button", name="Play", exact=True).click()
+            page.wait_for_timeout(900)
+            figure.locator(".rk-play").click()
+            assert_changed(before, state(figure), f"{where}, played")
+
+
+def assert_changed(before: dict, after: dict, where: str) -> None:
+    for part in ("picture", "readout", "caption"):
+        assert before[part] != after[part], f"{where}: the {part} does not change"
+    assert after["alt"] is None or after["alt"].endswith(after["readout"]), f"{where}: alternative text"
+
+
+def test_every_frame_is_there(open_page, path):
+    """As many frames as combinations, all of one size, and the start frame is the still picture."""
+    for figure in figures(open_page(path).page):
+        if not figure.locator(".rk-picture").count():
+            continue
+        data = json.loads(figure.locator("script[type='application/json']").text_content())["figure"]
+        counts = [len(parameter["texts"]) for parameter in data["parameters"]]
+        start = 0
+        for count, index in zip(counts, data["start"], strict=True):
+            start = start * count + index
+        combinations = counts[0] * (counts[1] if len(counts) > 1 else 1)
+        assert len(data["frames"]) == combinations and data["frames"][start][0] is None
+        image = figure.locator(".rk-picture img").first
+        still = base64.b64decode(image.get_attribute("src").split(",")[1])
+        size = (int(image.get_attribute("width")), int(image.get_attribute("height")))
+        for change, text in data["frames"]:
+            picture = Image.open(io.BytesIO(base64.b64decode(change) if change else still))
+            assert picture.format == "WEBP" and picture.size == size and text
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+def test_page_is_accessible(open_page, path, look):
+    """axe-core finds nothing at levels A and AA of WCAG 2.1; on a phone nothing scrolls sideways."""
+    page = open_page(path, dark=look == "dark", width=360 if look == "phone" else 1280).page
+    theme = page.evaluate("document.documentElement.dataset.theme")
+    assert theme == ("dark" if look == "dark" else "light")
+    found = violations(page) if look == "light" else []  # the questions, before they are answered
+    for figure in figures(page):
+        guess(figure)
+    for summary in page.locator("article summary").all():
+        summary.evaluate("summary => { summary.parentElement.open = true; }")
+    found += violations(page)
+    assert not found, "\n".join(dict.fromkeys(found))
+    assert too_wide(page) == []
+
+
+class _Links(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.targets, self.anchors = [], {"", "top"}
+
+    def handle_starttag(self, tag, attributes):
+        for name, value in attributes:
+            if value and (name == "id" or (name == "name" and tag == "a")):
+                self.anchors.add(value)
+            if value and name in ("href", "src") and ("rel", "canonical") not in attributes:
+                self.targets.append(value)
+
+
+@cache
+def links(path: Path) -> _Links:
+    parser = _Links()
+    parser.feed(path.read_text(encoding="utf-8"))
+    return parser
+
+
+def test_links_resolve(book, path):
+    """Every link, script, picture and style inside the book is there, and so is every #anchor."""
+    broken = []
+    for target in links(path).targets:
+        parts = urlsplit(target)
+        if parts.scheme in ("http", "https", "mailto", "data", "javascript") or parts.netloc:
+            continue
+        file = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+        file = file / "index.html" if file.is_dir() else file
+        if not file.is_file() or not file.is_relative_to(book.resolve()):
+            broken.append(target)
+        elif file.suffix == ".html" and unquote(parts.fragment) not in links(file).anchors:
+            broken.append(target)
+    assert not broken
+
+
+def test_first_page_leads_into_the_book(open_page, book):
+    page = open_page(book / "index.html").page
+    page.wait_for_url(lambda url: url.endswith(NAMES[0]))
