@@ -1,20 +1,21 @@
-"""Minimise J(w): trust-region Newton, Levenberg-Marquardt, Gauss-Newton, and gradient descent.
+"""Minimise J(w): trust-region Newton, Levenberg-Marquardt, Gauss-Newton, and gradient descent to compare
+with.
 
-An objective is any object with ``loss(w)``, ``gradient(w)`` and ``hessian(w, kind)``; ``Residual`` makes
-one out of r(w) and its Jacobian. If it also has ``point(w, order)``, as ``registration.Objective`` does,
-loss and derivatives at one w share their work. w is a flat floating-point tensor; nothing is traced, so no
-tape grows over the iterations.
+An objective has ``loss(w)``, ``gradient(w)`` and ``hessian(w, kind)``. If it also has ``point(w, order)``, as
+``registration.Objective`` does, loss and derivatives at one w share their work. ``Residual`` makes an
+objective of any r(w). w is a flat floating-point tensor; nothing is traced, so no tape grows over the
+iterations.
 
-All four stop for the same reasons, and ``Result.message`` names the one:
+Every method takes these limits, and ``Result.message`` names the one that ended the run:
 
-    gradient   ‖∇J(w)‖ ≤ gtol · J(w₀)            converged
-    step       ‖step‖ ≤ xtol · (1 + ‖w‖)         converged; after a rejected step: stalled
-    loss       promised decrease ≤ ftol · J(w)   converged, as far as rounding lets one see
-    iterations, singular Hessian, gradient exactly zero, callback                 not converged
+    gtol = 1e-9        gradient     ‖∇J(w)‖ ≤ gtol · J(w₀)              converged
+    xtol = 1e-12       step         ‖step‖ ≤ xtol · (1 + ‖w‖)           converged; if it was rejected: stalled
+    ftol = 1e-15       loss         promised decrease ≤ ftol · J(w)     converged, as far as rounding shows
+    iterations = 200   iterations   as many have been made              not converged
 
-The tolerances do not depend on the unit of the grey values. ``callback(iteration)`` is called after every
-iteration with its ``Iteration``; if it returns True the run stops.
-Source: Nocedal & Wright (2006), chapters 3, 4 and 10, https://doi.org/10.1007/978-0-387-40065-5.
+or else: a gradient that is exactly zero although J is not, a singular Hessian, or ``callback(iteration)``,
+which is called with every ``Iteration`` and ends the run by returning True. None depends on the unit of
+grey values. Source: Nocedal & Wright (2006), chapters 3, 4 and 10, https://doi.org/10.1007/978-0-387-40065-5.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ from regkit._require import require
 
 @dataclass(frozen=True)
 class Iteration:
-    """One line of the history: where the run stands after iteration ``number`` (0 is the start).
+    """Where a run stands after iteration ``number``; 0 is the start.
 
-    step: length of the step tried; control: the method's own number, see there; accepted: False if w stayed.
+    step: length of the step that was tried; accepted: False if w stayed where it was; control: the
+    method's own number (damping, step size, …; see there).
     """
 
     number: int
@@ -49,16 +51,18 @@ class Iteration:
 
 @dataclass(frozen=True)
 class Result:
-    """x (p,); history of ``Iteration``; converged and the message that says why it ended; evaluations, the
-    number of points at which loss, gradient and Hessian were needed; ``point``, with loss, gradient and
-    Hessian at x."""
+    """Where a run ended, x (p,), and how it got there.
+
+    evaluations: at how many points loss, gradient and Hessian were needed. point: what is known at x, .loss,
+    .gradient and .hessian(kind), computed already or when first asked for.
+    """
 
     x: torch.Tensor
     history: list[Iteration]
     converged: bool
     message: str
     evaluations: dict[str, int]
-    point: object
+    point: Point
 
     @property
     def loss(self) -> float:
@@ -70,14 +74,14 @@ class Result:
 
     @property
     def path(self) -> torch.Tensor:
-        """All accepted w from the start on, shape (k, p)."""
+        """The start and every accepted w, shape (k, p)."""
         return torch.stack([entry.x for entry in self.history if entry.accepted])
 
 
 @dataclass(frozen=True)
 class Residual:
-    """The objective J(w) = ½‖r(w)‖² for any r: ℝᵖ → ℝⁿ; ``jacobian(w)`` (n, p) is by forward mode unless
-    it is given.
+    """The objective ½‖r(w)‖² of any r: ℝᵖ → ℝⁿ. ``jacobian(w)`` (n, p) is by forward mode unless it is
+    given.
     """
 
     residual: Callable[[torch.Tensor], torch.Tensor]
@@ -95,144 +99,141 @@ class ResidualPoint:
     w: torch.Tensor
 
     @cached_property
-    def residual(self):
+    def residual(self) -> torch.Tensor:
         return self.objective.residual(self.w)
 
     @cached_property
-    def loss(self):
+    def jacobian(self) -> torch.Tensor:
+        return (self.objective.jacobian or torch.func.jacfwd(self.objective.residual))(self.w)
+
+    @property
+    def loss(self) -> torch.Tensor:
         return 0.5 * (self.residual @ self.residual)
 
-    @cached_property
-    def jacobian(self):
-        jacobian = self.objective.jacobian
-        return torch.func.jacfwd(self.objective.residual)(self.w) if jacobian is None else jacobian(self.w)
-
-    @cached_property
-    def gradient(self):
+    @property
+    def gradient(self) -> torch.Tensor:
         return self.jacobian.T @ self.residual
 
-    def hessian(self, kind: str = "gauss-newton"):
-        require(kind == "gauss-newton", f'expected kind "gauss-newton" of a residual, got {kind!r}')
+    def hessian(self, kind: str = "gauss-newton") -> torch.Tensor:
+        require(kind == "gauss-newton", f'expected kind "gauss-newton" for a residual, got {kind!r}')
         return self.jacobian.T @ self.jacobian
 
 
-class _Point:
-    """Loss, gradient and Hessian at w, each computed at most once and counted when it is first needed."""
+class Point:
+    """Loss, gradient and Hessian at w: computed at most once each, and counted when first needed."""
 
     def __init__(self, objective, w: torch.Tensor, order: int, counts: dict[str, int]):
-        shared = objective.point(w, order) if hasattr(objective, "point") else None
-        self._objective, self._shared, self._counts, self._hessians, self.w = objective, shared, counts, {}, w
+        self.w, self._objective, self._counts, self._hessians = w, objective, counts, {}
+        self._shared = objective.point(w, order) if hasattr(objective, "point") else None
 
     @cached_property
     def loss(self) -> float:
         self._counts["loss"] += 1
-        return float(self._objective.loss(self.w) if self._shared is None else self._shared.loss)
+        return float(self._shared.loss if self._shared else self._objective.loss(self.w))
 
     @cached_property
     def gradient(self) -> torch.Tensor:
         self._counts["gradient"] += 1
-        return self._objective.gradient(self.w) if self._shared is None else self._shared.gradient
+        return self._shared.gradient if self._shared else self._objective.gradient(self.w)
 
     def hessian(self, kind: str) -> torch.Tensor:
         if kind not in self._hessians:
             self._counts["hessian"] += 1
-            self._hessians[kind] = (
-                self._objective.hessian(self.w, kind) if self._shared is None else self._shared.hessian(kind)
-            )
+            point = self._shared
+            self._hessians[kind] = point.hessian(kind) if point else self._objective.hessian(self.w, kind)
         return self._hessians[kind]
 
 
 class _Run:
-    """The bookkeeping of one minimisation: evaluates, records the history, and decides when to stop."""
+    """The book-keeping of a run: evaluates, notes the history, decides when to stop."""
 
-    def __init__(self, objective, w, order, *, gtol, xtol, ftol, iterations, callback):
-        require(
-            isinstance(w, torch.Tensor) and w.ndim == 1 and w.is_floating_point(),
-            f"expected a flat floating-point tensor of parameters, got {w!r}",
-        )
-        self.objective, self.order, self.limit, self.callback = objective, order, iterations, callback
-        self.gtol, self.xtol, self.ftol = gtol, xtol, ftol
+    def __init__(
+        self,
+        objective,
+        w,
+        order,
+        gtol=1e-9,
+        xtol=1e-12,
+        ftol=1e-15,
+        iterations=200,
+        callback: Callable | None = None,
+    ):
+        flat = isinstance(w, torch.Tensor) and w.ndim == 1 and w.is_floating_point()
+        require(flat, f"expected a flat floating-point tensor of parameters, got {w!r}")
+        self.objective, self.order, self.callback = objective, order, callback
+        self.gtol, self.xtol, self.ftol, self.limit = gtol, xtol, ftol, iterations
         self.counts = {"loss": 0, "gradient": 0, "hessian": 0}
         self.history, self.message, self.converged = [], "", False
         self.point = self.evaluate(w.detach().clone())
-        self.scale = self.point.loss
-        require(math.isfinite(self.scale), f"expected a finite loss at the start, got {self.scale}")
-        self.record(self.point, 0.0, math.nan)
+        self.start = self.point.loss
+        require(math.isfinite(self.start), f"expected a finite loss at the start, got {self.start}")
+        self.note(self.point, math.nan, math.nan, math.inf)
 
-    def evaluate(self, w: torch.Tensor) -> _Point:
-        return _Point(self.objective, w, self.order, self.counts)
+    def evaluate(self, w: torch.Tensor) -> Point:
+        return Point(self.objective, w, self.order, self.counts)
 
-    def stop(self, message: str, converged: bool) -> None:
+    def note(self, accepted: Point | None, step: float, control: float, promised: float) -> None:
+        """End of an iteration: to ``accepted``, or nowhere if that is None; the model had promised a
+        decrease.
+        """
+        self.point = point = accepted or self.point
+        norm, size = float(point.gradient.norm()), float(point.w.norm())
+        entry = Iteration(len(self.history), point.w, point.loss, norm, step, control, accepted is not None)
+        self.history.append(entry)
+        if norm == 0 and point.loss > 0:
+            self.stop("gradient: exactly zero although the loss is not; do the images overlap?")
+        elif norm <= self.gtol * self.start:
+            self.stop(f"gradient: norm {norm:.1e} ≤ gtol · J(w₀) = {self.gtol * self.start:.1e}", True)
+        elif promised <= self.ftol * point.loss:
+            self.stop(
+                f"loss: promised decrease {promised:.1e} ≤ ftol · J = {self.ftol * point.loss:.1e}", True
+            )
+        elif step <= self.xtol * (1 + size) and accepted:
+            self.stop(f"step: length {step:.1e} ≤ xtol · (1 + ‖w‖) = {self.xtol * (1 + size):.1e}", True)
+        elif step <= self.xtol * (1 + size):
+            self.stop(f"step: stalled, no step longer than {step:.1e} lowers the loss")
+        elif entry.number >= self.limit:
+            self.stop(f"iterations: {self.limit} made, gradient norm {norm:.1e}")
+        if self.callback is not None and self.callback(entry):
+            self.stop("callback: asked to stop")
+
+    def stop(self, message: str, converged: bool = False) -> None:
+        """The first reason counts."""
         if not self.message:
             self.message, self.converged = message, converged
-
-    def record(self, trial: _Point | None, step: float, control: float, promised: float = math.inf) -> None:
-        """Note one iteration; ``trial`` is the new point, or None if the step was rejected."""
-        self.point = point = trial or self.point
-        norm, size = float(point.gradient.norm()), float(point.w.norm())
-        entry = Iteration(len(self.history), point.w, point.loss, norm, step, control, trial is not None)
-        self.history.append(entry)
-        short, bound = step <= self.xtol * (1 + size), self.gtol * self.scale
-        if norm == 0 and point.loss > 0:
-            self.stop("gradient: exactly zero although the loss is not; do the images overlap?", False)
-        elif norm <= bound:
-            self.stop(f"gradient: norm {norm:.2e} ≤ gtol · J(w₀) = {bound:.2e}", True)
-        elif promised <= self.ftol * point.loss:
-            self.stop(f"loss: a step that promises {promised:.1e} ≤ ftol · J, below rounding", True)
-        elif entry.number and short and trial is not None:
-            self.stop(f"step: length {step:.2e} ≤ xtol · (1 + ‖w‖) = {self.xtol * (1 + size):.2e}", True)
-        elif entry.number and short:
-            self.stop(f"step: stalled, no step longer than {step:.2e} lowers the loss", False)
-        elif entry.number >= self.limit:
-            self.stop(f"iterations: limit of {self.limit} reached, gradient norm {norm:.2e}", False)
-        if self.callback is not None and self.callback(entry):
-            self.stop("callback: asked to stop", False)
 
     def result(self) -> Result:
         return Result(self.point.w, self.history, self.converged, self.message, self.counts, self.point)
 
 
 def newton_trust(
-    objective,
-    w: torch.Tensor,
-    *,
-    hessian: str = "exact",
-    radius: float = 1.0,
-    gtol: float = 1e-9,
-    xtol: float = 1e-12,
-    ftol: float = 1e-15,
-    iterations: int = 200,
-    callback: Callable | None = None,
+    objective, w: torch.Tensor, *, hessian: str = "exact", radius: float = 1.0, **limits
 ) -> Result:
-    """Newton's method in a trust region, by SciPy's ``trust-exact``: minimise gᵀs + ½ sᵀHs over ‖s‖ ≤ Δ
-    exactly.
+    """Newton's method in a trust region, SciPy's ``trust-exact``: minimise gᵀs + ½ sᵀHs over ‖s‖ ≤ Δ.
 
-    It goes downhill even where H is indefinite, and converges quadratically near a minimum. hessian:
-    "exact" or "gauss-newton". radius: the first Δ; it then adapts itself. ``control`` of an iteration is
-    the decrease obtained over the decrease that the quadratic model promised: near 1 the model is right,
-    below 0.15 the step is rejected. Source: Conn, Gould & Toint, Trust-Region Methods (2000),
-    https://doi.org/10.1137/1.9780898719857.
+    Goes downhill even where H is indefinite; quadratic convergence near a minimum. hessian: "exact" or
+    "gauss-newton"; radius: the first Δ, which then adapts. ``control`` is the decrease over the promised
+    decrease: near 1 the quadratic model is right; below 0.15 the step is rejected.
+    Source: Conn, Gould & Toint, Trust-Region Methods (2000), https://doi.org/10.1137/1.9780898719857.
     """
-    order = 1 if hessian == "gauss-newton" else 2
-    run = _Run(objective, w, order, gtol=gtol, xtol=xtol, ftol=ftol, iterations=iterations, callback=callback)
+    run = _Run(objective, w, 1 if hessian == "gauss-newton" else 2, **limits)
     trial = run.point
 
-    def at(x: np.ndarray) -> _Point:
-        """SciPy asks for loss, gradient and Hessian at one x after the other: they share one point."""
+    def at(x: np.ndarray) -> Point:
+        """SciPy asks for loss, gradient and Hessian at one x after the other: they share a point."""
         nonlocal trial
         if not np.array_equal(x, trial.w.numpy(force=True)):
             trial = run.evaluate(torch.from_numpy(x.copy()).to(w))
         return trial
 
     def loss(x: np.ndarray) -> float:
-        return at(x).loss if math.isfinite(at(x).loss) else math.inf  # SciPy's comparisons do not see a NaN
+        return at(x).loss if math.isfinite(at(x).loss) else math.inf  # SciPy's comparisons overlook NaN
 
-    def after_iteration(intermediate_result) -> None:
+    def note(intermediate_result) -> None:
         old, s = run.point, trial.w - run.point.w
         promised = -float(old.gradient @ s + 0.5 * (s @ old.hessian(hessian) @ s))
         accepted = np.array_equal(intermediate_result.x, trial.w.numpy(force=True))
-        ratio = (old.loss - trial.loss) / promised if promised > 0 else math.nan
-        run.record(trial if accepted else None, float(s.norm()), ratio, promised)
+        run.note(trial if accepted else None, float(s.norm()), (old.loss - trial.loss) / promised, promised)
         if run.message:
             raise StopIteration
 
@@ -243,125 +244,85 @@ def newton_trust(
             jac=lambda x: at(x).gradient.numpy(force=True).astype(float),
             hess=lambda x: at(x).hessian(hessian).numpy(force=True).astype(float),
             method="trust-exact",
-            callback=after_iteration,
-            options={"initial_trust_radius": radius, "gtol": 0.0, "maxiter": iterations},
+            callback=note,
+            options={"initial_trust_radius": radius, "gtol": 0.0, "maxiter": run.limit + 1},
         )
-        run.stop(f"loss: rounding hides any further decrease (SciPy: {end.message})", end.status == 2)
+        run.stop(f"loss: rounding hides any further decrease ({end.message})", end.status == 2)
     return run.result()
 
 
-def levenberg_marquardt(
-    objective,
-    w: torch.Tensor,
-    *,
-    damping: float = 1e-3,
-    gtol: float = 1e-9,
-    xtol: float = 1e-12,
-    ftol: float = 1e-15,
-    iterations: int = 200,
-    callback: Callable | None = None,
-) -> Result:
-    """Levenberg-Marquardt: s = −(H + μ diag H)⁻¹ g with the Gauss-Newton Hessian H = JᵀJ (+ λM).
+def levenberg_marquardt(objective, w: torch.Tensor, *, damping: float = 1e-3, **limits) -> Result:
+    """Levenberg-Marquardt: s = −(H + μ diag H)⁻¹ g with H = JᵀJ (+ λM).
 
-    μ → 0 gives a Gauss-Newton step, large μ a short one downhill. diag H makes the steps independent of
-    the units of w. damping: the first μ; then Nielsen's rule. ``control`` of an iteration is the μ of its
-    step. Source: Marquardt (1963), https://doi.org/10.1137/0111030; Nielsen (1999), IMM-REP-1999-05.
+    Small μ: a Gauss-Newton step; large μ: a short one downhill. diag H makes it indifferent to the units
+    of w. damping: the first μ, which follows Nielsen's rule. ``control`` is the μ of the step.
+    Source: Marquardt (1963), https://doi.org/10.1137/0111030; Madsen, Nielsen & Tingleff (2004), section 3.2.
     """
-    run = _Run(objective, w, 1, gtol=gtol, xtol=xtol, ftol=ftol, iterations=iterations, callback=callback)
-    growth = 2.0
+    run, growth = _Run(objective, w, 1, **limits), 2.0
     while not run.message:
-        point, tried = run.point, damping
-        gradient, H = point.gradient, point.hessian("gauss-newton")
-        s = _solve(H, -gradient, damping)
+        point, mu = run.point, damping
+        g, H = point.gradient, point.hessian("gauss-newton")
+        s = _solve(H, -g, mu)
         if s is None:
-            run.stop("singular Hessian: even damped it has no inverse", False)
+            run.stop("singular Hessian: even damped it cannot be factorised")
             break
-        trial = run.evaluate(point.w + s)
-        promised = -float(gradient @ s + 0.5 * (s @ H @ s))
+        trial, promised = run.evaluate(point.w + s), -float(g @ s + 0.5 * (s @ H @ s))
         ratio = (point.loss - trial.loss) / promised
         accepted = ratio > 1e-4  # False for NaN
-        if accepted:
-            damping, growth = damping * max(1 / 3, 1 - (2 * ratio - 1) ** 3), 2.0
-        else:
-            damping, growth = damping * growth, 2 * growth
-        run.record(trial if accepted else None, float(s.norm()), tried, promised)
+        damping *= max(1 / 3, 1 - (2 * ratio - 1) ** 3) if accepted else growth
+        growth = 2.0 if accepted else 2 * growth
+        run.note(trial if accepted else None, float(s.norm()), mu, promised)
     return run.result()
 
 
-def gauss_newton(
-    objective,
-    w: torch.Tensor,
-    *,
-    gtol: float = 1e-9,
-    xtol: float = 1e-12,
-    ftol: float = 1e-15,
-    iterations: int = 200,
-    callback: Callable | None = None,
-) -> Result:
-    """Gauss-Newton with backtracking: w ← w − t H⁻¹g, H = JᵀJ (+ λM); t = 1, ½, ¼ … until the loss falls
-    (Armijo).
-
-    ``control`` of an iteration is t. A singular H ends the run with a message that says so.
+def gauss_newton(objective, w: torch.Tensor, **limits) -> Result:
+    """Gauss-Newton: w ← w − t H⁻¹g with H = JᵀJ (+ λM), t = 1, ½, ¼, … until the loss falls. ``control``
+    is t.
     """
-    run = _Run(objective, w, 1, gtol=gtol, xtol=xtol, ftol=ftol, iterations=iterations, callback=callback)
+    run = _Run(objective, w, 1, **limits)
     while not run.message:
-        gradient = run.point.gradient
-        direction = _solve(run.point.hessian("gauss-newton"), -gradient)
+        direction = _solve(run.point.hessian("gauss-newton"), -run.point.gradient)
         if direction is None:
-            run.stop(
-                "singular Hessian: the data do not determine all parameters; try levenberg_marquardt", False
-            )
+            run.stop("singular Hessian: not all parameters are determined; try levenberg_marquardt")
             break
         _line_search(run, direction, 1.0)
     return run.result()
 
 
-def gradient_descent(
-    objective,
-    w: torch.Tensor,
-    *,
-    gtol: float = 1e-9,
-    xtol: float = 1e-12,
-    ftol: float = 1e-15,
-    iterations: int = 1000,
-    callback: Callable | None = None,
-) -> Result:
-    """Steepest descent: w ← w − t g, with t halved until the loss falls (Armijo), then tried twice as long
-    the next time.
+def gradient_descent(objective, w: torch.Tensor, **limits) -> Result:
+    """Steepest descent: w ← w − t g, t halved until the loss falls, and doubled for the next. ``control``
+    is t.
 
-    ``control`` of an iteration is t. It is here to be compared with: it needs many iterations.
+    It is here to be compared with: on images it needs very many iterations.
     """
-    run = _Run(objective, w, 1, gtol=gtol, xtol=xtol, ftol=ftol, iterations=iterations, callback=callback)
-    t = run.point.loss / max(float(run.point.gradient @ run.point.gradient), 1e-300)
+    run = _Run(objective, w, 1, **limits)
+    t = run.start / max(float(run.point.gradient @ run.point.gradient), 1e-300)
     while not run.message:
         t = 2 * _line_search(run, -run.point.gradient, t)
     return run.result()
 
 
 def _line_search(run: _Run, direction: torch.Tensor, t: float) -> float:
-    """One iteration along ``direction``: halve t until J(w + t d) ≤ J(w) + 10⁻⁴ t gᵀd. Returns the last t."""
+    """One iteration: halve t until Armijo's condition J(w + t d) ≤ J(w) + 10⁻⁴ t gᵀd holds. Returns the
+    last t.
+    """
     point, slope, length = run.point, float(run.point.gradient @ direction), float(direction.norm())
-    for _ in range(60):
-        trial = run.evaluate(point.w + t * direction)
-        if trial.loss <= point.loss + 1e-4 * t * slope:  # False for NaN
-            run.record(trial, t * length, t, -0.5 * t * slope)
-            return t
-        if -0.5 * t * slope <= run.ftol * point.loss or t * length <= run.xtol:
+    trial = run.evaluate(point.w + t * direction)
+    while not trial.loss <= point.loss + 1e-4 * t * slope:  # also for NaN
+        if t * length <= run.xtol or -t * slope / 2 <= run.ftol * point.loss:
+            trial = None
             break
         t /= 2
-    run.record(None, t * length, t, -0.5 * t * slope)
-    run.stop("step: stalled, no step along the search direction lowers the loss", False)
+        trial = run.evaluate(point.w + t * direction)
+    run.note(trial, t * length, t, -t * slope / 2)
     return t
 
 
 def _solve(H: torch.Tensor, b: torch.Tensor, damping: float = 0.0) -> torch.Tensor | None:
-    """s with (H + μ diag H) s = b by Cholesky after scaling H to unit diagonal; None if that is singular
-    to rounding.
-    """
+    """(H + μ diag H)⁻¹ b by Cholesky, with H scaled to a unit diagonal; None if H is singular to rounding."""
     scale = H.diagonal().clamp(min=1e-30 * float(H.diagonal().max())).sqrt()
-    unit = H / (scale[:, None] * scale)
-    unit.diagonal().add_(damping)
+    unit = H / (scale[:, None] * scale) + damping * torch.eye(len(b), dtype=H.dtype, device=H.device)
     factor, info = torch.linalg.cholesky_ex(unit)
-    if info != 0 or not factor.diagonal().min() > 4 * math.sqrt(torch.finfo(H.dtype).eps):
+    if info or not factor.diagonal().min() > 4 * math.sqrt(torch.finfo(H.dtype).eps):
         return None
     return torch.cholesky_solve((b / scale)[:, None], factor)[:, 0] / scale

@@ -1,16 +1,16 @@
 """Registration as least squares: find w such that the moved template T(y(x; w)) looks like the reference
 R(x).
 
-    J(w; θ) = ½‖r(w)‖² + λ S(w),    r = √ω (T_θ(y(x; w)) − R_θ(x)),    S = ½ (w − w₀)ᵀ M (w − w₀)
+    J(w; θ) = ½‖r(w)‖² + λ S(w),    r = √ω (T(y(x; w)) − R(x)),    S(w) = ½ (w − w₀)ᵀ M (w − w₀)
 
-Both images are smoothed with the same θ; ω is the cell volume times a mask. With T, ∇T and ∇²T from *one*
-evaluation of the spline at y, the chain rule gives, for least squares,
+Both images are smoothed with the same θ; ω is the cell volume, times a mask. One evaluation of the spline
+gives T, ∇T and ∇²T at y, and the chain rule does the rest; for least squares
 
-    gradient         Jᵀr             = Σ ωᵢrᵢ ∇Tᵢᵀ ∂yᵢ/∂w
-    Gauss-Newton     JᵀJ             = Σ ωᵢ (∂yᵢ/∂w)ᵀ ∇Tᵢ∇Tᵢᵀ ∂yᵢ/∂w
-    Hessian          JᵀJ + Σ rᵢ∇²rᵢ  : ∇Tᵢ∇Tᵢᵀ becomes ∇Tᵢ∇Tᵢᵀ + rᵢ∇²Tᵢ, and y adds its own second derivative.
+    gradient       Jᵀr              = Σ ωᵢrᵢ ∇Tᵢᵀ ∂yᵢ/∂w
+    Gauss-Newton   JᵀJ              = Σ ωᵢ (∂yᵢ/∂w)ᵀ ∇Tᵢ∇Tᵢᵀ ∂yᵢ/∂w
+    Hessian        JᵀJ + Σ rᵢ∇²rᵢ   : ∇T∇Tᵀ becomes ∇T∇Tᵀ + r∇²T, and y adds its own second derivative.
 
-Every derivative is there twice: ``method="closed"`` as above, ``method="autodiff"`` by torch.func.
+Every derivative is there twice: ``method="closed"`` is the above, ``method="autodiff"`` is torch.func.
 """
 
 from __future__ import annotations
@@ -21,30 +21,28 @@ from functools import cached_property
 import torch
 
 from regkit._require import image_tensor, require
-from regkit.distances import LeastSquares
+from regkit.distances import LeastSquares, NormalisedCrossCorrelation
 from regkit.grid import Grid
 from regkit.spline import SmoothingBasis, evaluate
 from regkit.transforms import Affine, Transform
 
-KINDS = ("exact", "gauss-newton")
-
 
 @dataclass(frozen=True)
 class Quadratic:
-    """The regulariser λ S(w) = ½ λ (w − w₀)ᵀ M (w − w₀): keeps w near w₀. M (p, p) is symmetric; None
-    means I.
+    """The regulariser λS(w) = ½ λ (w − w₀)ᵀ M (w − w₀) keeps w near w₀. M (p, p) is symmetric; None means
+    I.
     """
 
     strength: float
     w0: torch.Tensor
     matrix: torch.Tensor | None = None
 
-    def hessian(self, w: torch.Tensor) -> torch.Tensor:
-        M = torch.eye(len(self.w0), dtype=w.dtype, device=w.device) if self.matrix is None else self.matrix
+    def hessian(self) -> torch.Tensor:
+        M = torch.eye(len(self.w0)).to(self.w0) if self.matrix is None else self.matrix
         return self.strength * M
 
     def gradient(self, w: torch.Tensor) -> torch.Tensor:
-        return self.hessian(w) @ (w - self.w0)
+        return self.hessian() @ (w - self.w0)
 
     def value(self, w: torch.Tensor) -> torch.Tensor:
         return 0.5 * (w - self.w0) @ self.gradient(w)
@@ -52,83 +50,66 @@ class Quadratic:
 
 @dataclass(frozen=True)
 class Registration:
-    """Two images and the question how they fit; everything but w and θ.
+    """Two images and how they are to be compared: everything but w and θ.
 
-    template, reference: images of shape ``grid.shape``, floating point. weights: None or ω ≥ 0 of shape
-    ``grid.shape`` (a mask, say), on the reference; the cell volume is multiplied to it. regulariser: None
-    or ``Quadratic``.
+    template, reference: floating-point images of shape ``grid.shape``. weights: None, or a mask or any
+    weights ≥ 0 of that shape, fixed to the reference. regulariser: None or a ``Quadratic``.
 
-    Errors: ValueError where shapes or dimensions do not fit, or the weights are negative, not finite or
-    all zero.
+    Errors: ValueError where shapes, kinds or dimensions do not fit, or weights are negative or all zero.
     """
 
     template: torch.Tensor
     reference: torch.Tensor
     grid: Grid
     transform: Transform = field(default_factory=Affine)
-    distance: LeastSquares = field(default_factory=LeastSquares)
+    distance: LeastSquares | NormalisedCrossCorrelation = field(default_factory=LeastSquares)
     weights: torch.Tensor | None = None
     regulariser: Quadratic | None = None
 
     def __post_init__(self):
         template, reference = image_tensor(self.template), image_tensor(self.reference)
-        for name, image in (("template", template), ("reference", reference)):
-            require(
-                tuple(image.shape) == self.grid.shape,
-                f"expected a {name} of shape {self.grid.shape}, got {tuple(image.shape)}",
-            )
+        weights = torch.ones_like(reference) if self.weights is None else self.weights.to(reference)
+        for name, part in {"template": template, "reference": reference, "weights": weights}.items():
+            shape = tuple(part.shape)
+            require(shape == self.grid.shape, f"expected {name} of shape {self.grid.shape}, got {shape}")
+        kinds = [f"{image.dtype} on {image.device}" for image in (template, reference)]
+        require(kinds[0] == kinds[1], f"expected images of one kind, got {kinds[0]} and {kinds[1]}")
+        dims = self.grid.dim, self.transform.dim
         require(
-            template.dtype == reference.dtype and template.device == reference.device,
-            f"expected two images of one kind, got {template.dtype} on {template.device} and "
-            f"{reference.dtype} on {reference.device}",
+            dims[0] == dims[1], f"expected a transformation in {dims[0]} dimensions, got one in {dims[1]}"
         )
-        require(
-            self.transform.dim == self.grid.dim,
-            f"expected a transformation in {self.grid.dim} dimensions, got one in {self.transform.dim}",
-        )
-        weights = (
-            torch.ones_like(reference)
-            if self.weights is None
-            else torch.as_tensor(self.weights).to(reference)
-        )
-        require(
-            tuple(weights.shape) == self.grid.shape,
-            f"expected weights of shape {self.grid.shape}, got {tuple(weights.shape)}",
-        )
-        require(
-            weights.isfinite().all() & (weights >= 0).all() & (weights > 0).any(),
-            "expected finite weights ≥ 0, not all of them zero",
-        )
-        object.__setattr__(self, "_bases", (SmoothingBasis(template), SmoothingBasis(reference)))
-        object.__setattr__(self, "_points", self.grid.points(reference.dtype, reference.device))
-        object.__setattr__(self, "_omega", self.grid.cell_volume * weights.reshape(-1))
+        usable = weights.isfinite().all() & (weights >= 0).all() & (weights > 0).any()
+        require(usable, "expected finite weights ≥ 0, not all of them zero")
+        object.__setattr__(self, "bases", (SmoothingBasis(template), SmoothingBasis(reference)))
+        points = self.grid.points(reference.dtype, reference.device)
+        object.__setattr__(self, "points", points.T.contiguous().T)  # each coordinate in one piece: faster
+        object.__setattr__(self, "omega", self.grid.cell_volume * weights.reshape(-1))
 
     def at(self, theta) -> Objective:
-        """The objective for one θ ≥ 0: a few small matrix products, no system is solved."""
-        c, s = (basis.coefficients(theta) for basis in self._bases)
-        return Objective(self, theta, c, on_grid(s))
+        """J for one θ ≥ 0: a few small matrix products, no system is solved."""
+        c, s = (basis.coefficients(theta) for basis in self.bases)
+        return Objective(self, theta, c, at_centres(s))
 
     def gradient_theta(self, w: torch.Tensor, theta) -> torch.Tensor:
-        """∂/∂θ of the gradient ∇J(w; θ), shape (p,): see ``Objective.gradient_theta``."""
+        """∂/∂θ ∇J(w; θ), shape (p,), exact."""
         return self.at(theta).gradient_theta(w)
 
 
-def on_grid(c: torch.Tensor) -> torch.Tensor:
-    """The spline with coefficients c at all cell centres, (n,): b(−1), b(0), b(1) = 1, 4, 1 along every
-    axis.
-    """
-    for axis in range(c.ndim):
-        inner = 4 * c
-        length = c.shape[axis] - 1
-        inner.narrow(axis, 1, length).add_(c.narrow(axis, 0, length))
-        inner.narrow(axis, 0, length).add_(c.narrow(axis, 1, length))
-        c = inner
+def at_centres(c: torch.Tensor) -> torch.Tensor:
+    """The spline with coefficients c at all cell centres, (n,): b is 1, 4, 1 there, along every axis."""
+    for axis, cells in enumerate(c.shape):
+        value = 4 * c
+        value.narrow(axis, 1, cells - 1).add_(c.narrow(axis, 0, cells - 1))
+        value.narrow(axis, 0, cells - 1).add_(c.narrow(axis, 1, cells - 1))
+        c = value
     return c.reshape(-1)
 
 
 @dataclass(frozen=True)
 class Objective:
-    """J(w) at a fixed θ. ``coefficients``: of the template; ``reference``: R at the grid points (n,)."""
+    """J(w) for one θ, with the template's spline coefficients and the reference's values at the points
+    (n,).
+    """
 
     problem: Registration
     theta: float
@@ -136,24 +117,20 @@ class Objective:
     reference: torch.Tensor
 
     def point(self, w: torch.Tensor, order: int = 2) -> Point:
-        """Evaluate the template once, with derivatives up to ``order``; loss, gradient and Hessian then
-        share it.
+        """All that is known at w from one evaluation of the template with ``order`` derivatives.
+
+        It has .residual, .loss, and for order 1 .gradient, .jacobian, for order 2 .hessian(kind).
         """
-        p = self.problem.transform.parameters
-        require(
-            isinstance(w, torch.Tensor) and tuple(w.shape) == (p,),
-            f"expected parameters of shape ({p},), got {tuple(getattr(w, 'shape', ()))}",
-        )
-        y = self.problem.transform(w, self.problem._points)
+        y = self.problem.transform(w, self.problem.points)
         template = evaluate(self.coefficients, self.problem.grid, y, order)
-        return Point(self, w, (template,) if order == 0 else template)
+        return Point(self, w, template if order else (template,))
 
     def residual(self, w: torch.Tensor) -> torch.Tensor:
-        """r(w), shape (n,), scaled so that the distance is ½‖r‖²."""
+        """r(w), shape (n,), without the regulariser."""
         return self.point(w, 0).residual
 
     def loss(self, w: torch.Tensor) -> torch.Tensor:
-        """J(w) = ½‖r‖² + λS, a tensor with no dimensions."""
+        """J(w) = ½‖r‖² + λS(w), a tensor without dimensions."""
         return self.point(w, 0).loss
 
     def gradient(self, w: torch.Tensor, method: str = "closed") -> torch.Tensor:
@@ -170,99 +147,90 @@ class Objective:
 
     def hessian(self, w: torch.Tensor, kind: str = "exact", method: str = "closed") -> torch.Tensor:
         """∇²J(w), shape (p, p); ``kind="gauss-newton"`` leaves out Σ rᵢ∇²rᵢ."""
+        gauss_newton, regulariser = _gauss_newton(kind), self.problem.regulariser
         if not _autodiff(method):
-            return self.point(w, 1 if kind == "gauss-newton" else 2).hessian(kind)
-        if _gauss_newton(kind):
-            jacobian, regulariser = self.jacobian(w, method), self.problem.regulariser
-            return jacobian.T @ jacobian + (0 if regulariser is None else regulariser.hessian(w))
-        return torch.func.jacfwd(torch.func.grad(self.loss))(w)
+            return self.point(w, 1 if gauss_newton else 2).hessian(kind)
+        if not gauss_newton:
+            return torch.func.jacfwd(torch.func.grad(self.loss))(w)
+        jacobian = self.jacobian(w, method)
+        return jacobian.T @ jacobian + (0 if regulariser is None else regulariser.hessian())
 
     def gradient_theta(self, w: torch.Tensor) -> torch.Tensor:
-        """∂/∂θ ∇J(w; θ), shape (p,), exact. Both images change with θ; write ṫ, ṡ for the rates of their
-        values:
+        """∂/∂θ ∇J(w; θ), shape (p,), exact. With a = ∂J/∂t, and a dot for the rate of change with θ, it is
 
-        ∂θ Σ aᵢ∇Tᵢᵀ∂yᵢ/∂w = Σ (ȧᵢ∇Tᵢ + aᵢ∇Ṫᵢ)ᵀ ∂yᵢ/∂w    with a = ∂J/∂t and ȧ its derivative along (ṫ, ṡ).
+        Σ (ȧᵢ∇Tᵢ + aᵢ∇Ṫᵢ)ᵀ ∂yᵢ/∂w,    ȧ = ∂²J/∂t² Ṫ + ∂²J/∂t∂s Ṙ.
         """
         problem, point = self.problem, self.point(w, 1)
-        template_rate, reference_rate = (basis.theta_derivative(self.theta) for basis in problem._bases)
-        y = problem.transform(w, problem._points)
-        value_rate, slope_rate = evaluate(template_rate, problem.grid, y, 1)
-        first, first_rate = torch.func.jvp(
-            lambda t, s: problem.distance.first(t, s, problem._omega),
-            (point.template[0], self.reference),
-            (value_rate, on_grid(reference_rate)),
-        )
-        slope = first_rate[:, None] * point.template[1] + first[:, None] * slope_rate
-        return problem.transform.chain_gradient(w, problem._points, slope)
+        template_rate, reference_rate = (basis.theta_derivative(self.theta) for basis in problem.bases)
+        y = problem.transform(w, problem.points)
+        value, slope = evaluate(template_rate, problem.grid, y, 1)
+        D, U, K = problem.distance.second(*point.images, "exact")
+        rate = D * value + problem.distance.mixed(*point.images, at_centres(reference_rate))
+        if U is not None:
+            rate = rate + U @ (K @ (U.T @ value))
+        slope = rate[:, None] * point.template[1] + point.first[:, None] * slope
+        return problem.transform.chain_gradient(w, problem.points, slope)
 
 
 @dataclass(frozen=True)
 class Point:
-    """What is known at one w: ``template`` = (T, ∇T, ∇²T) at y(x; w), as far as asked for. The rest when
-    it is needed.
+    """J and its derivatives at w, from ``template`` = (T, ∇T, ∇²T) at y(x; w), as far as these were asked
+    for.
     """
 
     objective: Objective
     w: torch.Tensor
     template: tuple[torch.Tensor, ...]
 
-    @cached_property
-    def _images(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        return self.template[0], self.objective.reference, self.objective.problem._omega
+    @property
+    def images(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """t, s, ω as ``distances`` want them."""
+        return self.template[0], self.objective.reference, self.objective.problem.omega
 
     @cached_property
     def residual(self) -> torch.Tensor:
-        return self.objective.problem.distance.residual(*self._images)
+        return self.objective.problem.distance.residual(*self.images)
 
     @cached_property
     def loss(self) -> torch.Tensor:
-        regulariser = self.objective.problem.regulariser
-        loss = 0.5 * (self.residual @ self.residual)
+        loss, regulariser = 0.5 * (self.residual @ self.residual), self.objective.problem.regulariser
         return loss if regulariser is None else loss + regulariser.value(self.w)
 
     @cached_property
-    def _first(self) -> torch.Tensor:
-        """Rows aᵢ∇Tᵢ with a = ∂J/∂t, shape (n, d)."""
-        return self.objective.problem.distance.first(*self._images)[:, None] * self.template[1]
+    def first(self) -> torch.Tensor:
+        """a = ∂J/∂t, shape (n,)."""
+        return self.objective.problem.distance.first(*self.images)
+
+    def _chain_gradient(self, factor: torch.Tensor) -> torch.Tensor:
+        """Σ factorᵢ ∇Tᵢᵀ ∂yᵢ/∂w."""
+        problem = self.objective.problem
+        return problem.transform.chain_gradient(self.w, problem.points, factor[:, None] * self.template[1])
 
     @cached_property
     def gradient(self) -> torch.Tensor:
-        problem = self.objective.problem
-        gradient = problem.transform.chain_gradient(self.w, problem._points, self._first)
-        return gradient if problem.regulariser is None else gradient + problem.regulariser.gradient(self.w)
+        gradient, regulariser = self._chain_gradient(self.first), self.objective.problem.regulariser
+        return gradient if regulariser is None else gradient + regulariser.gradient(self.w)
 
     @cached_property
     def jacobian(self) -> torch.Tensor:
         problem = self.objective.problem
-        rows = problem.transform.chain_rows(self.w, problem._points, self.template[1])
-        return problem.distance.jacobian(*self._images, rows)
+        rows = problem.transform.chain_rows(self.w, problem.points, self.template[1])
+        return problem.distance.jacobian(*self.images, rows)
 
     def hessian(self, kind: str = "exact") -> torch.Tensor:
-        return self._gauss_newton if _gauss_newton(kind) else self._exact
-
-    @cached_property
-    def _gauss_newton(self) -> torch.Tensor:
-        return self._second("gauss-newton")
-
-    @cached_property
-    def _exact(self) -> torch.Tensor:
-        return self._second("exact")
-
-    def _second(self, kind: str) -> torch.Tensor:
-        """Σ ∂yᵀ (D∇T∇Tᵀ + a∇²T) ∂y + a∇Tᵀ∂²y, and the distance's U K Uᵀ, and λM."""
-        problem, slope = self.objective.problem, self.template[1]
-        diagonal, U, K = problem.distance.second(*self._images, kind)
-        curvature = (diagonal[:, None] * slope)[:, :, None] * slope[:, None, :]
-        if kind == "exact":
-            curvature = curvature + problem.distance.first(*self._images)[:, None, None] * self.template[2]
-        first = self._first if kind == "exact" else None
-        hessian = problem.transform.chain_hessian(self.w, problem._points, curvature, first)
+        """Σ ∂yᵀ (D∇T∇Tᵀ + a∇²T) ∂y + a∇Tᵀ∂²y, plus what the distance and the regulariser add."""
+        problem, exact = self.objective.problem, not _gauss_newton(kind)
+        D, U, K = problem.distance.second(*self.images, kind)
+        slope = self.template[1].T  # (d, n)
+        curvature, first = (D * slope)[:, None] * slope, None
+        if exact:
+            curvature = curvature + self.first * self.template[2].movedim(0, -1)
+            first = self.first[:, None] * self.template[1]
+        hessian = problem.transform.chain_hessian(self.w, problem.points, curvature.movedim(-1, 0), first)
         if U is not None:
-            V = torch.stack(
-                [problem.transform.chain_gradient(self.w, problem._points, u[:, None] * slope) for u in U.T]
-            )
+            V = torch.stack([self._chain_gradient(column) for column in U.T])
             hessian = hessian + V.T @ K @ V
-        return hessian if problem.regulariser is None else hessian + problem.regulariser.hessian(self.w)
+        return hessian if problem.regulariser is None else hessian + problem.regulariser.hessian()
 
 
 def _autodiff(method: str) -> bool:
@@ -271,5 +239,5 @@ def _autodiff(method: str) -> bool:
 
 
 def _gauss_newton(kind: str) -> bool:
-    require(kind in KINDS, f'expected kind "exact" or "gauss-newton", got {kind!r}')
+    require(kind in ("exact", "gauss-newton"), f'expected kind "exact" or "gauss-newton", got {kind!r}')
     return kind == "gauss-newton"
