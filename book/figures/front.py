@@ -1,0 +1,46 @@
+"""The pictures that move on the first page."""
+
+import numpy as np
+
+from regkit import SmoothingBasis, data, evaluate
+from regkit.optimize import newton_trust
+from regkit.plots import show_image
+from regkit.registration import Registration
+
+
+def hands(size=64, scales=7):
+    """The drawn hands, registered by Newton's method from a coarse scale to the finest.
+
+    Returns the drawing and the numbers of the iterations that it shows.
+    """
+    pair = data.hands_phantom(size)
+    problem = Registration(pair.template, pair.reference, pair.grid)
+    w, path = problem.transform.identity(), []
+    for theta in np.logspace(3, -3, scales):
+        result = newton_trust(problem.at(theta), w)
+        path += [(theta, entry.x) for entry in result.history if entry.accepted]
+        w = result.x
+    template, reference = SmoothingBasis(pair.template), SmoothingBasis(pair.reference)
+    x = pair.grid.points()
+    start = (pair.template - pair.reference).norm()
+
+    def draw(figure, iteration):
+        theta, w = path[iteration]
+        y = problem.transform(w, x)
+        moved, still, sharp = (
+            evaluate(basis.coefficients(t), pair.grid, points).reshape(pair.grid.shape)
+            for basis, t, points in ((template, theta, y), (reference, theta, x), (template, 0.0, y))
+        )
+        difference = sharp - pair.reference
+        panels = (
+            ("template, moved", moved, 0, 255, "gray"),
+            ("reference", still, 0, 255, "gray"),
+            ("difference, unblurred", difference, -255, 255, "PuOr"),
+        )
+        for ax, (name, image, low, high, colors) in zip(figure.subplots(1, 3), panels, strict=True):
+            show_image(ax, image, pair.grid, low, high, colors, title=name)
+            ax.axis("off")
+        left = 100 * float(difference.norm() / start)
+        return f"Scale θ = {theta:.3g}. Left of the difference between the unblurred images: {left:.0f} %."
+
+    return draw, range(len(path))
