@@ -48,9 +48,19 @@ def portable(lines: list[str]) -> list[str]:
     return pins
 
 
+def check_oldest() -> None:
+    """Stop with a message unless all pins install on the first release of Python 3.11, too."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, *"-m pip install --quiet --dry-run --no-deps --ignore-installed".split()]
+        command += ["--python-version", "3.11.0", "--only-binary", ":all:", "--target", folder]
+        if subprocess.run([*command, "--requirement", str(PINS)]).returncode:
+            sys.exit("The package named above does not install on Python 3.11.0: bound it in pyproject.toml.")
+
+
 if __name__ == "__main__":
     if sys.version_info[:2] != (3, 11):
         sys.exit("The pins are made with the oldest Python that is supported: make pins PYTHON=python3.11")
     pins = portable(compiled("--upgrade" in sys.argv))
     PINS.write_text(HEADER + "\n".join(pins) + "\n", encoding="utf-8")
+    check_oldest()
     print(f"requirements.txt: {len(pins)} packages")
