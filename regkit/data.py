@@ -42,11 +42,16 @@ def _pooled(image: torch.Tensor, factor: int) -> torch.Tensor:
     return image.reshape(rows, factor, columns, factor).mean((1, 3))
 
 
+def _normal(shape: tuple[int, ...], seed: int) -> torch.Tensor:
+    """Standard normal numbers, the same at every call."""
+    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
 def mri(size: int = 256) -> tuple[torch.Tensor, Grid]:
     """A sagittal MRI slice of a head, shape (size, size), grey values 0 to 255.
 
-    It is the 256 × 256 slice ``s1045.ima.gz`` that ships with Matplotlib; a smaller ``size`` averages blocks of
-    its cells. The file does not say how large a cell is; the grid takes 1 mm, so Ω is 256 mm × 256 mm.
+    It is the 256 × 256 slice ``s1045.ima.gz`` that ships with Matplotlib; a smaller ``size`` averages blocks
+    of its cells. The file does not say how large a cell is; the grid takes 1 mm, so Ω is 256 mm × 256 mm.
 
     Errors: ValueError for a size that does not divide 256.
     """
@@ -66,77 +71,80 @@ _FINGERS = (
     ((11.7, 11.6), -6, (3.5, 2.3, 1.7), 0.9),  # ring
     ((13.3, 10.4), -11, (2.7, 1.7, 1.5), 0.8),  # little
 )
-# Wrist and palm as capsules (x, y of one end, x, y of the other, radius at each end, opacity): flesh, then bones.
+# Wrist and palm as capsules (x, y of one end, x, y of the other, radius at each end, opacity): flesh, bones.
 _WRIST = (
-    (10.3, 4.0, 10.3, 6.1, 2.4, 2.7, 0.36),
-    (10.2, 7.3, 10.2, 9.6, 2.7, 3.4, 0.12),
-    (9.1, 3.7, 9.2, 4.5, 0.9, 0.95, 0.34),
-    (11.5, 3.7, 11.5, 4.5, 0.75, 0.8, 0.34),
-    *((x, 5.7, x, 5.8, 0.5, 0.5, 0.34) for x in (8.8, 9.8, 10.8, 11.8)),
-    *((x, 6.6, x, 6.7, 0.5, 0.5, 0.34) for x in (9.0, 9.9, 10.8, 11.6)),
+    (10.3, 4.0, 10.3, 6.1, 2.4, 2.7, 0.38),
+    (10.2, 7.3, 10.2, 9.6, 2.7, 3.4, 0.10),
+    (9.1, 3.7, 9.2, 4.5, 0.9, 0.95, 0.36),
+    (11.5, 3.7, 11.5, 4.5, 0.75, 0.8, 0.36),
+    *((x, 5.7, x, 5.8, 0.5, 0.5, 0.36) for x in (8.8, 9.8, 10.8, 11.8)),
+    *((x, 6.6, x, 6.7, 0.5, 0.5, 0.36) for x in (9.0, 9.9, 10.8, 11.6)),
 )
 
 
 def _hand_parts() -> list:
-    """The capsules of the whole hand, in the form of ``_WRIST``."""
+    """The capsules of the whole hand, each in the form of those of ``_WRIST``."""
     parts = list(_WRIST)
     for (x, y), degrees, lengths, radius in _FINGERS:
         knuckle, angle = np.array([x, y]), math.radians(degrees)
         along = np.array([-math.sin(angle), math.cos(angle)])
         root = np.array([10.3 + 0.42 * (x - 10.3), 6.1 if degrees > 30 else 7.1])
         palm, start, tip = knuckle - root, knuckle - 0.3 * along, knuckle + sum(lengths) * along
-        parts.append((*root, *knuckle, 1.2 * radius, 1.2 * radius, 0.12))
-        parts.append((*start, *tip, 1.15 * radius, 0.9 * radius, 0.22))
-        parts.append((*(root + 0.06 * palm), *(root + 0.92 * palm), 0.42, 0.46, 0.18))
+        parts.append((*root, *knuckle, 1.2 * radius, 1.2 * radius, 0.10))
+        parts.append((*start, *tip, 1.15 * radius, 0.9 * radius, 0.19))
+        parts.append((*(root + 0.06 * palm), *(root + 0.92 * palm), 0.42, 0.46, 0.14))
         joint = knuckle
         for length in lengths:
-            parts.append((*(joint + 0.3 * along), *(joint + (length - 0.25) * along), 0.45, 0.36, 0.28))
+            parts.append((*(joint + 0.3 * along), *(joint + (length - 0.25) * along), 0.45, 0.36, 0.27))
             joint = joint + length * along
     return parts
 
 
-def _hand(x: torch.Tensor) -> torch.Tensor:
+def _hand(x: np.ndarray) -> np.ndarray:
     """Grey value of the upright hand at points x (n, 2): what all its capsules together hold back of X-rays.
 
     Each lets the share 1 − opacity · 2^{−(d/radius)⁶} through, where d is the distance from its axis.
     """
-    through = torch.ones_like(x[:, 0])
-    for *ends, radius_p, radius_q, opacity in _hand_parts():
-        p, q = torch.tensor(ends, dtype=x.dtype).reshape(2, 2)
-        along = ((x - p) @ (q - p) / (q - p).square().sum()).clamp(0, 1)
-        distance_squared = (x - p - along[:, None] * (q - p)).square().sum(1)
+    through = 1.0
+    for px, py, qx, qy, radius_p, radius_q, opacity in _hand_parts():
+        p, axis = np.array([px, py]), np.array([qx - px, qy - py])
+        along = ((x - p) @ axis / (axis @ axis)).clip(0, 1)
+        distance_squared = ((x - p - along[:, None] * axis) ** 2).sum(1)
         relative = distance_squared / (radius_p + along * (radius_q - radius_p)) ** 2
-        through = through * (1 - opacity * torch.exp2(-(relative**3)))
+        through = through * (1 - opacity * np.exp2(-(relative**3)))
     return 300 * (1 - through)
 
 
 def hands_phantom(size: int = 128, noise: float = 0.0) -> Pair:
-    """Two drawn X-rays of one hand, five twelfths of a turn apart, on (0, 20 cm) × (0, 25 cm).
+    """Two drawn X-rays of one hand, 150° apart, on (0, 20 cm) × (0, 25 cm).
 
-    The reference is the upright hand f(x), the template is f(A⁻¹(x − b)). Both are drawn from the same function,
-    as averages over their cells, so template(A x + b) = reference(x) up to what a cell blurs. ``noise`` adds to
-    both Gaussian noise of that standard deviation (the same at every call).
+    The reference is the upright hand f(x), the template is f(A⁻¹(x − b)). Both are drawn from the same
+    function, as averages over their cells, so template(A x + b) = reference(x) up to what a cell blurs.
+    ``noise`` adds to both Gaussian noise of that standard deviation (the same at every call).
 
-    Like the X-rays of the paper (its Fig 2) the pair is made so that an alignment that starts at the identity
-    and looks at the finest scale alone ends far from ``w_true``; one that comes from coarse scales finds it.
+    Like the X-rays of the paper (its Fig 2) the pair is made so that an alignment from the identity at the
+    finest scale alone ends far from ``w_true``, and one that comes down from coarse scales finds it.
 
     Errors: ValueError for a size below 1.
     """
     require(size > 0, f"expected at least one cell a side, got size {size}")
-    w_true = torch.tensor([-0.70, -0.44, 0.45, -0.94, 22.6, 19.0], dtype=torch.float64)
+    w_true = np.array([-0.69, -0.46, 0.47, -0.93, 22.6, 18.0])
     matrix, shift = w_true[:4].reshape(2, 2), w_true[4:]
-    fine = math.ceil(256 / size)  # draw on at least 256 cells a side, then average
-    x = Grid(HAND_BOX, (size * fine, size * fine)).points()
-    moved = (x - shift) @ torch.linalg.inv(matrix).T
-    images = torch.stack([_pooled(_hand(points).reshape(size * fine, -1), fine) for points in (moved, x)])
-    images += noise * torch.randn(images.shape, dtype=images.dtype, generator=torch.Generator().manual_seed(0))
-    return Pair(*images, Grid(HAND_BOX, (size, size)), w_true)
+    fine = max(2, math.ceil(128 / size))  # points a side in every cell, over which the image is averaged
+    x = Grid(HAND_BOX, (size * fine, size * fine)).points().numpy()
+    moved = (x - shift) @ np.linalg.inv(matrix).T
+    drawn = [torch.from_numpy(_hand(points)).reshape(size * fine, -1) for points in (moved, x)]
+    images = torch.stack([_pooled(image, fine) for image in drawn])
+    images += noise * _normal(images.shape, seed=0)
+    return Pair(*images, Grid(HAND_BOX, (size, size)), torch.from_numpy(w_true))
 
 
 def bumps(size: int = 64, shift: float = 0.0) -> tuple[torch.Tensor, Grid]:
-    """A comb of four bumps, as a scan line across four fingers: values (size,) of f(x + shift) on Ω = (0, 64).
+    """A comb of four bumps, as a scan line across four fingers: f(x + shift) on Ω = (0, 64), shape (size,).
 
     With ``template, grid = bumps()`` and ``reference, _ = bumps(shift=10)`` the map y = x + 10 aligns them.
+
+    Errors: ValueError for a size below 1.
     """
     grid = Grid((64.0,), (size,))
     x = grid.axis(0) + shift
@@ -148,8 +156,8 @@ def signal_1d() -> tuple[torch.Tensor, Grid]:
     """28 values with an edge, a bump and some noise (the same at every call), on cells of length 1."""
     grid = Grid((28.0,), (28,))
     x = grid.points().flatten()
-    noise = torch.randn(28, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
-    return torch.sigmoid((x - 8) / 0.2) + 1.5 * torch.exp(-0.5 * ((x - 19) / 1.8) ** 2) + 0.12 * noise, grid
+    edge, bump = torch.sigmoid((x - 8) / 0.2), torch.exp(-0.5 * ((x - 19) / 1.8) ** 2)
+    return edge + 1.5 * bump + 0.12 * _normal(grid.shape, seed=4), grid
 
 
 def paper_hands(size: int = 32, flip: str = "flipud") -> Pair:
@@ -165,7 +173,7 @@ def paper_hands(size: int = 32, flip: str = "flipud") -> Pair:
     named = os.environ.get("REGKIT_DATA")
     if named is None or not all((Path(named) / f"hands-{name}.jpg").is_file() for name in "TR"):
         raise FileNotFoundError(
-            "expected the environment variable REGKIT_DATA to name a folder with hands-T.jpg and hands-R.jpg, "
+            "expected the variable REGKIT_DATA to name a folder with hands-T.jpg and hands-R.jpg, "
             f"got {'no such variable' if named is None else repr(named)}"
         )
 
