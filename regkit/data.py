@@ -148,7 +148,7 @@ def bumps(size: int = 64, shift: float = 0.0) -> tuple[torch.Tensor, Grid]:
     """
     grid = Grid((64.0,), (size,))
     x = grid.axis(0) + shift
-    teeth = ((29.0, 0.8), (35.2, 1.0), (41.7, 0.95), (48.6, 0.7))
+    teeth = ((30.0, 0.8), (36.0, 1.0), (42.2, 0.95), (48.6, 0.7))
     return sum(height * torch.exp(-0.5 * ((x - centre) / 1.3) ** 2) for centre, height in teeth), grid
 
 
