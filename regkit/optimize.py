@@ -1,5 +1,4 @@
-"""Minimise J(w): trust-region Newton, Levenberg-Marquardt, Gauss-Newton, and gradient descent to compare
-with.
+"""Minimise J(w): trust-region Newton, Levenberg-Marquardt, Gauss-Newton, and gradient descent.
 
 An objective has ``loss(w)``, ``gradient(w)`` and ``hessian(w, kind)``. If it also has ``point(w, order)``, as
 ``registration.Objective`` does, loss and derivatives at one w share their work. ``Residual`` makes an
@@ -10,12 +9,12 @@ Every method takes these limits, and ``Result.message`` names the one that ended
 
     gtol = 1e-9        gradient     ‖∇J(w)‖ ≤ gtol · J(w₀)              converged
     xtol = 1e-12       step         ‖step‖ ≤ xtol · (1 + ‖w‖)           converged; if it was rejected: stalled
-    ftol = 1e-15       loss         promised decrease ≤ ftol · J(w)     converged, as far as rounding shows
+    ftol = 1e-14       loss         promised decrease ≤ ftol · J(w)     converged, as far as rounding shows
     iterations = 200   iterations   as many have been made              not converged
 
-or else: a gradient that is exactly zero although J is not, a singular Hessian, or ``callback(iteration)``,
-which is called with every ``Iteration`` and ends the run by returning True. None depends on the unit of
-grey values. Source: Nocedal & Wright (2006), chapters 3, 4 and 10, https://doi.org/10.1007/978-0-387-40065-5.
+or else: a flat objective, a singular Hessian, or ``callback(iteration)``, which gets every ``Iteration`` and
+ends the run by returning True. None of the limits depends on the unit of the grey values.
+Source: Nocedal & Wright (2006), chapters 3, 4 and 10, https://doi.org/10.1007/978-0-387-40065-5.
 """
 
 from __future__ import annotations
@@ -147,50 +146,39 @@ class Point:
 class _Run:
     """The book-keeping of a run: evaluates, notes the history, decides when to stop."""
 
-    def __init__(
-        self,
-        objective,
-        w,
-        order,
-        gtol=1e-9,
-        xtol=1e-12,
-        ftol=1e-15,
-        iterations=200,
-        callback: Callable | None = None,
-    ):
+    def __init__(self, objective, w, kind, gtol=1e-9, xtol=1e-12, ftol=1e-14, iterations=200, callback=None):
         flat = isinstance(w, torch.Tensor) and w.ndim == 1 and w.is_floating_point()
         require(flat, f"expected a flat floating-point tensor of parameters, got {w!r}")
-        self.objective, self.order, self.callback = objective, order, callback
+        self.objective, self.kind, self.callback = objective, kind, callback
         self.gtol, self.xtol, self.ftol, self.limit = gtol, xtol, ftol, iterations
         self.counts = {"loss": 0, "gradient": 0, "hessian": 0}
         self.history, self.message, self.converged = [], "", False
         self.point = self.evaluate(w.detach().clone())
-        self.start = self.point.loss
-        require(math.isfinite(self.start), f"expected a finite loss at the start, got {self.start}")
+        self.start = abs(self.point.loss)
+        require(math.isfinite(self.start), f"expected a finite loss at the start, got {self.point.loss}")
         self.note(self.point, math.nan, math.nan, math.inf)
 
     def evaluate(self, w: torch.Tensor) -> Point:
-        return Point(self.objective, w, self.order, self.counts)
+        return Point(self.objective, w, 2 if self.kind == "exact" else 1, self.counts)
 
     def note(self, accepted: Point | None, step: float, control: float, promised: float) -> None:
-        """End of an iteration: to ``accepted``, or nowhere if that is None; the model had promised a
-        decrease.
-        """
+        """End of an iteration: a step to ``accepted``, or None, for which the model promised a decrease."""
+        if not self.history or self.history[-1].accepted:
+            self.promised = promised  # by the first step from here, not by one shortened after a rejection
         self.point = point = accepted or self.point
         norm, size = float(point.gradient.norm()), float(point.w.norm())
         entry = Iteration(len(self.history), point.w, point.loss, norm, step, control, accepted is not None)
         self.history.append(entry)
-        if norm == 0 and point.loss > 0:
-            self.stop("gradient: exactly zero although the loss is not; do the images overlap?")
-        elif norm <= self.gtol * self.start:
-            self.stop(f"gradient: norm {norm:.1e} ≤ gtol · J(w₀) = {self.gtol * self.start:.1e}", True)
-        elif promised <= self.ftol * point.loss:
-            self.stop(
-                f"loss: promised decrease {promised:.1e} ≤ ftol · J = {self.ftol * point.loss:.1e}", True
-            )
-        elif step <= self.xtol * (1 + size) and accepted:
-            self.stop(f"step: length {step:.1e} ≤ xtol · (1 + ‖w‖) = {self.xtol * (1 + size):.1e}", True)
-        elif step <= self.xtol * (1 + size):
+        small, tiny, short = self.gtol * self.start, self.ftol * abs(point.loss), self.xtol * (1 + size)
+        if norm == 0 and not point.hessian(self.kind).any():
+            self.stop("flat: gradient and Hessian are exactly zero; do the images overlap?")
+        elif norm <= small:
+            self.stop(f"gradient: norm {norm:.1e} ≤ gtol · J(w₀) = {small:.1e}", True)
+        elif self.promised <= tiny:
+            self.stop(f"loss: promised decrease {self.promised:.1e} ≤ ftol · J = {tiny:.1e}", True)
+        elif step <= short and accepted:
+            self.stop(f"step: length {step:.1e} ≤ xtol · (1 + ‖w‖) = {short:.1e}", True)
+        elif step <= short:
             self.stop(f"step: stalled, no step longer than {step:.1e} lowers the loss")
         elif entry.number >= self.limit:
             self.stop(f"iterations: {self.limit} made, gradient norm {norm:.1e}")
@@ -216,7 +204,7 @@ def newton_trust(
     decrease: near 1 the quadratic model is right; below 0.15 the step is rejected.
     Source: Conn, Gould & Toint, Trust-Region Methods (2000), https://doi.org/10.1137/1.9780898719857.
     """
-    run = _Run(objective, w, 1 if hessian == "gauss-newton" else 2, **limits)
+    run = _Run(objective, w, hessian, **limits)
     trial = run.point
 
     def at(x: np.ndarray) -> Point:
@@ -233,7 +221,8 @@ def newton_trust(
         old, s = run.point, trial.w - run.point.w
         promised = -float(old.gradient @ s + 0.5 * (s @ old.hessian(hessian) @ s))
         accepted = np.array_equal(intermediate_result.x, trial.w.numpy(force=True))
-        run.note(trial if accepted else None, float(s.norm()), (old.loss - trial.loss) / promised, promised)
+        ratio = (old.loss - trial.loss) / promised if promised else math.nan
+        run.note(trial if accepted else None, float(s.norm()), ratio, promised)
         if run.message:
             raise StopIteration
 
@@ -258,7 +247,7 @@ def levenberg_marquardt(objective, w: torch.Tensor, *, damping: float = 1e-3, **
     of w. damping: the first μ, which follows Nielsen's rule. ``control`` is the μ of the step.
     Source: Marquardt (1963), https://doi.org/10.1137/0111030; Madsen, Nielsen & Tingleff (2004), section 3.2.
     """
-    run, growth = _Run(objective, w, 1, **limits), 2.0
+    run, growth = _Run(objective, w, "gauss-newton", **limits), 2.0
     while not run.message:
         point, mu = run.point, damping
         g, H = point.gradient, point.hessian("gauss-newton")
@@ -276,10 +265,11 @@ def levenberg_marquardt(objective, w: torch.Tensor, *, damping: float = 1e-3, **
 
 
 def gauss_newton(objective, w: torch.Tensor, **limits) -> Result:
-    """Gauss-Newton: w ← w − t H⁻¹g with H = JᵀJ (+ λM), t = 1, ½, ¼, … until the loss falls. ``control``
-    is t.
+    """Gauss-Newton: w ← w − t H⁻¹g with H = JᵀJ (+ λM) and t = 1, ½, ¼, … until the loss falls.
+
+    ``control`` is t. Source: Nocedal & Wright (2006), section 10.3.
     """
-    run = _Run(objective, w, 1, **limits)
+    run = _Run(objective, w, "gauss-newton", **limits)
     while not run.message:
         direction = _solve(run.point.hessian("gauss-newton"), -run.point.gradient)
         if direction is None:
@@ -290,12 +280,11 @@ def gauss_newton(objective, w: torch.Tensor, **limits) -> Result:
 
 
 def gradient_descent(objective, w: torch.Tensor, **limits) -> Result:
-    """Steepest descent: w ← w − t g, t halved until the loss falls, and doubled for the next. ``control``
-    is t.
+    """Steepest descent: w ← w − t g, t halved until the loss falls, and doubled for the next iteration.
 
-    It is here to be compared with: on images it needs very many iterations.
+    ``control`` is t. It is here to be compared with: on images it needs very many iterations.
     """
-    run = _Run(objective, w, 1, **limits)
+    run = _Run(objective, w, "gauss-newton", **limits)
     t = run.start / max(float(run.point.gradient @ run.point.gradient), 1e-300)
     while not run.message:
         t = 2 * _line_search(run, -run.point.gradient, t)
@@ -303,18 +292,17 @@ def gradient_descent(objective, w: torch.Tensor, **limits) -> Result:
 
 
 def _line_search(run: _Run, direction: torch.Tensor, t: float) -> float:
-    """One iteration: halve t until Armijo's condition J(w + t d) ≤ J(w) + 10⁻⁴ t gᵀd holds. Returns the
-    last t.
-    """
+    """One iteration: halve t until J(w + t d) ≤ J(w) + 10⁻⁴ t gᵀd, Armijo's condition. Returns the last t."""
     point, slope, length = run.point, float(run.point.gradient @ direction), float(direction.norm())
-    trial = run.evaluate(point.w + t * direction)
+    promised, trial = -t * slope / 2, run.evaluate(point.w + t * direction)
     while not trial.loss <= point.loss + 1e-4 * t * slope:  # also for NaN
-        if t * length <= run.xtol or -t * slope / 2 <= run.ftol * point.loss:
-            trial = None
-            break
         t /= 2
+        if promised <= run.ftol * point.loss or t * length <= run.xtol:
+            run.note(None, t * length, t, promised)
+            run.stop("step: stalled, no step in the search direction lowers the loss")
+            return t
         trial = run.evaluate(point.w + t * direction)
-    run.note(trial, t * length, t, -t * slope / 2)
+    run.note(trial, t * length, t, promised)
     return t
 
 

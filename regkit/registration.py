@@ -68,7 +68,9 @@ class Registration:
 
     def __post_init__(self):
         template, reference = image_tensor(self.template), image_tensor(self.reference)
-        weights = torch.ones_like(reference) if self.weights is None else self.weights.to(reference)
+        weights = torch.ones_like(reference)
+        if self.weights is not None:
+            weights = torch.as_tensor(self.weights).to(reference)
         for name, part in {"template": template, "reference": reference, "weights": weights}.items():
             shape = tuple(part.shape)
             require(shape == self.grid.shape, f"expected {name} of shape {self.grid.shape}, got {shape}")
