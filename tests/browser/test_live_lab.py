@@ -19,6 +19,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+expect.set_options(timeout=30_000)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 NOTEBOOK = "book/02_spline_images.ipynb"
@@ -39,6 +40,7 @@ RUN = """() => {
   window.ended = false;
   window.jupyterapp.commands.execute("notebook:run-all-cells").finally(() => { window.ended = true; });
 }"""
+IDLE = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
 PICTURE = """async (image) => {
   const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
   return btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ""));
@@ -157,6 +159,13 @@ class Figure:
     def text(self) -> str:
         return self.root.inner_text()
 
+    def settle(self) -> None:
+        """Wait until the kernel has answered all that was asked of it."""
+        seen = None
+        while seen != (seen := (self.number.input_value(), self.text())):
+            self.page.wait_for_timeout(1000)
+            self.page.wait_for_function(IDLE)
+
     def wait_for_another_picture(self, before: bytes) -> bytes:
         for _ in range(150):
             if self.image.is_visible() and (now := self.picture()) != before:
@@ -185,7 +194,7 @@ def moves_between_frames(figure: Figure) -> None:
     expect(figure.number).not_to_have_value(number)
     for _ in range(150):
         if figure.text() != text:
-            return
+            return figure.settle()
         figure.page.wait_for_timeout(200)
     raise AssertionError(f"the read-out does not change: {text}")
 
