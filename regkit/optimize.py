@@ -217,6 +217,10 @@ def newton_trust(
     def loss(x: np.ndarray) -> float:
         return at(x).loss if math.isfinite(at(x).loss) else math.inf  # SciPy's comparisons overlook NaN
 
+    def array(part: torch.Tensor) -> np.ndarray:
+        """Where the loss is not finite the step is rejected anyway, but SciPy wants numbers."""
+        return (part if math.isfinite(trial.loss) else torch.zeros_like(part)).numpy(force=True).astype(float)
+
     def note(intermediate_result) -> None:
         old, s = run.point, trial.w - run.point.w
         promised = -float(old.gradient @ s + 0.5 * (s @ old.hessian(hessian) @ s))
@@ -229,9 +233,9 @@ def newton_trust(
     if not run.message:
         end = scipy.optimize.minimize(
             loss,
-            run.point.w.numpy(force=True).astype(float),
-            jac=lambda x: at(x).gradient.numpy(force=True).astype(float),
-            hess=lambda x: at(x).hessian(hessian).numpy(force=True).astype(float),
+            array(run.point.w),
+            jac=lambda x: array(at(x).gradient),
+            hess=lambda x: array(at(x).hessian(hessian)),
             method="trust-exact",
             callback=note,
             options={"initial_trust_radius": radius, "gtol": 0.0, "maxiter": run.limit + 1},
