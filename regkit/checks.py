@@ -15,9 +15,9 @@ class TaylorResult:
     """What ``taylor_test`` measured.
 
     steps: (k,) the step lengths h. errors: (order + 1, k), row q the norm of the remainder after the Taylor
-    term of order q. slopes: (order + 1,), the exponent with which each remainder falls; q + 1 is right. ``inf``
-    means that the remainder is at rounding level already, so the expansion is exact; NaN that there are no
-    numbers to judge.
+    term of order q. slopes: (order + 1,), the exponent with which each remainder falls; q + 1 is right.
+    ``inf`` means that the remainder is at rounding level already, so the expansion is exact; NaN that there
+    are no numbers to judge.
     """
 
     steps: torch.Tensor
@@ -44,8 +44,8 @@ def taylor_test(
     """Does the remainder fall as it must?  E_q(h) = ‖f(x + hv) − Σ_{j≤q} hʲ/j! Dʲf(x)[v, …, v]‖ = O(h^{q+1}).
 
     f: any function of a tensor x; v: ``direction``, or a random unit vector made from ``seed``.
-    ``first`` is Df(x)[v] and ``second`` is D²f(x)[v, v]; whichever is not given is computed by torch.func (the
-    second, forward over reverse, for scalar f only). Give your own to test your own derivative.
+    ``first`` is Df(x)[v] and ``second`` is D²f(x)[v, v]; whichever is not given is computed by torch.func
+    (the second, forward over reverse, for scalar f only). Give your own to test your own derivative.
 
     Errors: ValueError for order other than 1 or 2, or a second derivative asked of a vector-valued f.
     Source: Griewank & Walther (2008), https://doi.org/10.1137/1.9780898717761.

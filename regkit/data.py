@@ -59,7 +59,7 @@ def mri(size: int = 256) -> tuple[torch.Tensor, Grid]:
     with get_sample_data("s1045.ima.gz") as file:
         rows = np.frombuffer(file.read(), dtype="<u2").reshape(256, 256)  # from the top of the head downwards
     image = torch.from_numpy(rows[::-1].T.astype(np.float64))
-    return _pooled(image * (255 / image.max()), 256 // size), Grid((256, 256), (size, size))
+    return _pooled(image / image.max() * 255, 256 // size), Grid((256, 256), (size, size))
 
 
 # The drawn hand, upright, in centimetres. A finger is: its knuckle, its angle from upright (degrees, positive

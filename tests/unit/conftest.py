@@ -20,10 +20,10 @@ def random():
 
 @pytest.fixture
 def paper_data(monkeypatch) -> Path:
-    """The folder with the paper's images, also set as REGKIT_DATA; the test is skipped where it is missing."""
+    """The folder with the paper's images, also set as REGKIT_DATA; skips the test where it is missing."""
     named = os.environ.get("REGKIT_DATA")
     folder = Path(named) if named else Path(__file__).resolve().parents[3] / "shared" / "data"
     if not (folder / "hands-R.jpg").is_file():
-        pytest.skip(f"needs the paper's images: no hands-R.jpg in {folder}; set REGKIT_DATA to their folder")
+        pytest.skip(f"needs the paper's images: none in {folder}; set REGKIT_DATA to their folder")
     monkeypatch.setenv("REGKIT_DATA", str(folder))
     return folder
