@@ -1,9 +1,10 @@
 """How fast are the closed-form derivatives of registration?  python benchmarks/registration.py [sizes ...]
 
-Compared in one process, in turns, with the straightforward way: the spline as a loop over its 4 × 4 neighbours with
-boolean masks, coefficients from a dense solve in every call, derivatives by torch.func. Medians of the wall time; the
-ratios are what counts, since seconds differ from machine to machine. For the Hessian of the loop the faster of forward
-over reverse and reverse over reverse is taken. The last columns are without the solve: coefficients given.
+Compared in one process, in turns, with the straightforward way: the spline as a loop over its 4 × 4
+neighbours with boolean masks, coefficients from a dense solve in every call, derivatives by torch.func.
+Medians of the wall time; the ratios are what counts, since seconds differ from machine to machine. For the
+Hessian of the loop the faster of forward over reverse and reverse over reverse is taken. The last columns
+are the loop without the solve.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def loop_spline(c: torch.Tensor, grid: Grid, y: torch.Tensor) -> torch.Tensor:
 
 
 class Loop:
-    """Loss and derivatives by torch.func, as Table 1 of the paper times them; ``given``: coefficients known."""
+    """Loss and derivatives by torch.func, as the paper times them; ``given``: coefficients known."""
 
     def __init__(self, template, reference, grid, given: bool):
         self.grid, self.points, self.images = grid, grid.points(), (template, reference)
@@ -132,9 +133,10 @@ def compare(size: int, rounds: int) -> None:
         if what == "hessian":
             loop = min(loop, t["loop reverse hessian"])
             given = min(given, t["given loop reverse hessian"])
+        ours, factors = t[what], (t[what] / t["loss"], loop / t["loop loss"])
         print(
-            f"{what:10}{1e3 * t[what]:9.3f}{t[what] / t['loss']:8.2f}{1e3 * loop:10.2f}{loop / t['loop loss']:8.1f}"
-            f"{loop / t[what]:8.1f}{1e3 * given:10.2f}{given / t[what]:8.1f}"
+            f"{what:10}{1e3 * ours:9.3f}{factors[0]:8.2f}{1e3 * loop:10.2f}{factors[1]:8.1f}"
+            f"{loop / ours:8.1f}{1e3 * given:10.2f}{given / ours:8.1f}"
         )
     for what in ("all three", "gradient_theta", "at"):
         print(f"{what:15}{1e3 * t[what]:7.3f} ms, {t[what] / t['loss']:.2f} loss evaluations")

@@ -1,4 +1,4 @@
-"""Optimisers: known minima, SciPy as the independent witness, rates, reasons to stop, and the paper's
+"""Optimisers: known minima, SciPy as an independent witness, rates, reasons to stop, and the paper's
 hands.
 """
 
@@ -312,16 +312,46 @@ def test_one_dimensional_shift():
 # What the paper and this book claim.
 
 
+class AuthorsEdge:
+    """The paper's objective as its code has it: the support of the template ends one cell early, with a
+    jump.
+    """
+
+    def __init__(self, problem, theta):
+        self.objective = problem.at(theta)
+
+    def loss(self, w):
+        problem = self.objective.problem
+        y = problem.transform(w, problem.points)
+        u = y / tensor(problem.grid.spacing) - 0.5
+        inside = ((u > -2) & (u < tensor(problem.grid.shape))).all(1)
+        template = torch.where(inside, evaluate(self.objective.coefficients, problem.grid, y), 0.0)
+        return (template - self.objective.reference).square().sum() * problem.grid.cell_volume
+
+    def gradient(self, w):
+        return torch.func.grad(self.loss)(w)
+
+    def hessian(self, w, kind):
+        return torch.func.jacfwd(torch.func.grad(self.loss))(w)
+
+
 def test_paper_hands_single_scale_ends_in_a_bad_minimum(paper_data):
-    """Fig 2: from 1.928552e6 to 9.113003e5 (on the paper's scale, ‖r‖²) in 29 accepted steps."""
+    """Fig 2: from 1.928552e6 to 9.113003e5 (on the paper's scale, ‖r‖²), in 29 iterations with the
+    authors' edge.
+
+    With our C² edge the run ends at the same loss, to nine digits, but takes another way there: 36
+    iterations.
+    """
     pair = paper_hands(32)
     problem = Registration(pair.template, pair.reference, pair.grid)
-    result = newton_trust(problem.at(1e-3), problem.transform.identity())
-    assert result.converged
-    assert 2 * result.history[0].loss == pytest.approx(1.928552e6, rel=1e-6)
-    assert 2 * result.loss == pytest.approx(9.113003e5, rel=1e-6)
-    assert abs(len(result.path) - 1 - 29) <= 2
-    assert result.iterations <= 40
+    start = problem.transform.identity()
+    ours, authors = newton_trust(problem.at(1e-3), start), newton_trust(AuthorsEdge(problem, 1e-3), start)
+    assert ours.converged and authors.converged
+    assert 2 * ours.history[0].loss == pytest.approx(1.928552e6, rel=1e-6)
+    assert 2 * ours.loss == pytest.approx(9.113003e5, rel=1e-6)
+    assert authors.loss == pytest.approx(2 * ours.loss, rel=1e-8)
+    assert abs(authors.iterations - 29) <= 2
+    assert ours.iterations <= 45
 
 
 def test_paper_hands_thirty_scales(paper_data):
