@@ -1,5 +1,6 @@
 """What all checkers share."""
 
+import numpy as np
 import torch
 
 
@@ -14,7 +15,12 @@ def wrong(message: str):
 
 def close(given, right, tolerance: float = 1e-8) -> bool:
     """Do all numbers agree, up to ``tolerance`` times the largest of ``right``? False where shapes differ."""
-    given, right = torch.as_tensor(given, dtype=torch.float64), torch.as_tensor(right, dtype=torch.float64)
+    given, right = (
+        (
+            numbers if isinstance(numbers, torch.Tensor) else torch.from_numpy(np.array(numbers, dtype=float))
+        ).double()
+        for numbers in (given, right)
+    )
     if given.shape != right.shape:
         return False
     return bool((given - right).abs().max() <= tolerance * right.abs().max().clamp(min=1.0))

@@ -1,0 +1,107 @@
+"""The bold claims of chapter 4, held against NumPy and SciPy where regkit computed them."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.optimize
+import torch
+
+from regkit import data
+from regkit.optimize import newton_trust
+from regkit.registration import Registration
+from regkit.transforms import Translation
+
+
+def bump(xi):
+    return np.clip(2 - abs(xi), 0, None) ** 3 - 4 * np.clip(1 - abs(xi), 0, None) ** 3
+
+
+class Dense:
+    """The 1-D problem without regkit: dense smoothing matrices and basis functions one by one."""
+
+    def __init__(self, template, reference):
+        self.m = len(template)
+        column = np.zeros((2, self.m))
+        column[0, :2], column[1, :4] = (4, 1), (96, -54, 0, 6)
+        self.basis, self.bending = (scipy.linalg.toeplitz(c) for c in column)
+        self.images = template.numpy(), reference.numpy()
+
+    def loss(self, theta):
+        system = self.basis.T @ self.basis + theta * self.bending
+        template, reference = (np.linalg.solve(system, self.basis.T @ image) for image in self.images)
+        u = np.arange(self.m)
+
+        def value(shift):
+            moved = bump(u[:, None] + shift - u) @ template
+            return 0.5 * np.sum((moved - self.basis @ reference) ** 2)
+
+        return value
+
+
+@pytest.fixture(scope="module")
+def combs():
+    (template, grid), (reference, _) = data.bumps(), data.bumps(shift=10)
+    return Registration(template, reference, grid, transform=Translation(dim=1)), Dense(template, reference)
+
+
+def minima(values):
+    return int(((values[1:-1] < values[:-2]) & (values[1:-1] < values[2:])).sum())
+
+
+def test_claim_minima_melt_into_one(combs):
+    shifts = np.linspace(-15, 30, 451)
+    found = {}
+    for theta in (1e-3, 1.0, 2.0, 10.0, 1e3):
+        loss = combs[1].loss(theta)
+        found[theta] = minima(np.array([loss(s) for s in shifts]))
+        objective = combs[0].at(theta)
+        ours = np.array([float(objective.loss(torch.tensor([s]))) for s in shifts])
+        assert minima(ours) == found[theta]
+    assert found[1e-3] >= 7  # a comb of four teeth can be off by −3, …, 3 of them
+    assert 1 < found[1.0] < found[1e-3]
+    assert found[2.0] == found[10.0] == found[1e3] == 1
+
+
+def test_claim_blur_moves_the_minimum(combs):
+    places = {}
+    for theta in (1e-3, 10.0, 1e3, 1e4):
+        loss = combs[1].loss(theta)
+        places[theta] = scipy.optimize.minimize_scalar(loss, bounds=(4, 13), options={"xatol": 1e-8}).x
+        ours = newton_trust(combs[0].at(theta), torch.tensor([9.0], dtype=torch.float64)).x.item()
+        assert ours == pytest.approx(places[theta], abs=1e-4)
+    assert abs(places[10.0] - 10) < 1e-3 < abs(places[1e3] - 10) < 0.05
+    assert places[1e4] < 7
+
+
+def test_claim_coarse_to_fine_can_lie():
+    _, grid = data.bumps()
+    x = grid.points().flatten()
+    texture = 0.5 * torch.exp(-0.5 * ((x - 32) / 8) ** 2) * torch.cos(2 * torch.pi * (x - 32) / 5)
+    glow = [0.2 * torch.exp(-0.5 * ((x - middle) / 9) ** 2) for middle in (36, 28)]
+    template, reference = texture + glow[0], texture + glow[1]
+    dense = Dense(template, reference)
+    shift = 0.0
+    for theta in np.geomspace(1e3, 1e-3, 7):
+        shift = scipy.optimize.minimize(dense.loss(theta), shift, method="BFGS", tol=1e-9).x.item()
+    alone = scipy.optimize.minimize(dense.loss(1e-3), 0.0, method="BFGS", tol=1e-9).x.item()
+    assert shift == pytest.approx(10, abs=0.2) and alone == pytest.approx(0, abs=0.1)
+    assert dense.loss(1e-3)(shift) > 2 * dense.loss(1e-3)(alone)
+
+
+def test_claim_one_scale_fails_thirty_succeed():
+    pair = data.hands_phantom(32)
+    problem = Registration(pair.template, pair.reference, pair.grid)
+    x = pair.grid.points()[pair.reference.reshape(-1) > 25]
+    h = torch.tensor(pair.grid.spacing)
+
+    def error(w):
+        change = w - pair.w_true
+        return float(((x @ change[:4].reshape(2, 2).T + change[4:]) / h).norm(dim=1).mean())
+
+    w = identity = problem.transform.identity()
+    fine = problem.at(1e-3)
+    one = newton_trust(fine, identity)
+    for theta in np.geomspace(1e3, 1e-3, 30):
+        w = newton_trust(problem.at(theta), w).x
+    assert one.converged and fine.loss(one.x) < 0.6 * fine.loss(identity) and error(one.x) > 5
+    assert fine.loss(w) < 0.01 * fine.loss(identity) and error(w) < 0.1
