@@ -81,7 +81,7 @@ class SmoothingBasis:
 
     def _gains(self, theta) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Per axis μ and the gain 1/(1 + θμ), shaped to multiply the amplitudes along that axis."""
-        require(torch.as_tensor(theta >= 0).all(), f"expected a smoothing parameter θ ≥ 0, got {theta}")
+        require(torch.as_tensor(theta >= 0).all(), f"expected a smoothing parameter θ ≥ 0, got {theta!s}")
         gains = []
         for axis in range(self.image.ndim):
             shape = [-1 if k == axis else 1 for k in range(self.image.ndim)]
