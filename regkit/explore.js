@@ -92,6 +92,8 @@ const rk = {
     const root = figure.querySelector(".rk-stage");
     root.replaceChildren();
     draw(root, data, rk);
+    const alt = root.getAttribute("aria-label");
+    for (const picture of root.querySelectorAll("[role=img]:not([aria-label])")) picture.setAttribute("aria-label", alt);
     if (guess) rk.predict(guess, root);
   },
 

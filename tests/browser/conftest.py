@@ -11,11 +11,13 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from tools.chromium import installed
+from tools.toc import ROOT, pages
 
 ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --force-color-profile=srgb"
 ).split()
+PAGES = [str(path.relative_to(ROOT).with_suffix(".html")) for path in pages()]
 LOCAL = ("file:", "data:", "blob:", "about:")
 
 
@@ -104,3 +106,9 @@ def book(root: Path) -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return folder
+
+
+@pytest.fixture(params=PAGES)
+def path(request, book: Path) -> Path:
+    """Each page of the table of contents, as it was built."""
+    return book / request.param

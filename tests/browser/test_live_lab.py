@@ -36,6 +36,11 @@ def draw(figure, theta):
 
 explore(draw, theta=[0.5, 1.0, 2.0, 3.0], guess="At which θ is it a parabola?", dpi=60)
 """
+COMPUTED = """
+from regkit.explore import page_widget
+
+page_widget("(root, data, kit) => root.append(kit.slider({label: 'k', input: kit.say}).row)", alt="a slider")
+"""
 RUN = """() => {
   window.ended = false;
   window.jupyterapp.commands.execute("notebook:run-all-cells").finally(() => { window.ended = true; });
@@ -201,9 +206,9 @@ def moves_between_frames(figure: Figure) -> None:
 
 def test_small_notebook(server, lab):
     """Guess, slide, type a number, and see what an error in the drawing function says."""
-    cell = nbformat.v4.new_code_cell(SMALL, id="only")
+    cells = [nbformat.v4.new_code_cell(source, id=f"cell{k}") for k, source in enumerate([SMALL, COMPUTED])]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=kernel), server[1] / "small.ipynb")
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), server[1] / "small.ipynb")
     figure = Figure(lab("small.ipynb"))
     assert not figure.number.is_visible()
     figure.root.get_by_role("button", name="This is my guess").click()
@@ -222,6 +227,9 @@ def test_small_notebook(server, lab):
     figure.number.press("Enter")
     expect(figure.image).to_be_visible()
     expect(figure.root.get_by_text("The end is at 512.000.")).to_be_visible()
+    computed = figure.page.locator("figure.rk")
+    computed.get_by_role("slider").press("End")
+    expect(computed.locator(".rk-readout")).to_have_text("1")
 
 
 def test_chapter(lab, root):
