@@ -327,12 +327,13 @@ def encode(pixels: np.ndarray, lossless: bool, base: np.ndarray | None = None) -
         levels = np.round(np.round(np.arange(256) * (31 / 255)) * (255 / 31)).astype(np.uint8)
         pixels, base = levels[pixels], None if base is None else levels[base]
     if base is not None:
-        differs = (pixels != base).any(axis=-1)
+        red, green, blue = np.moveaxis(pixels != base, -1, 0)
+        differs = red | green | blue
         if not differs.any():
             return None
         # two pixels more all round: a browser that scales the pictures then mixes only what is equal in both
-        for axis in (0, 1):
-            differs = np.any([np.roll(differs, shift, axis) for shift in range(-2, 3)], axis=0)
+        for axis, shift in [(0, 1), (0, -1), (1, 1), (1, -1)] * 2:
+            differs = differs | np.roll(differs, shift, axis)
         visible = pixels * differs[..., None] if lossless else pixels
         pixels = np.dstack([visible, 255 * differs.astype(np.uint8)])
     options = {"lossless": True, "quality": 50, "method": 2} if lossless else {"quality": 82, "method": 4}
