@@ -1,5 +1,4 @@
-"""Registration as least squares: find w such that the moved template T(y(x; w)) looks like the reference
-R(x).
+"""Registration as least squares: find w such that the moved template T(y(x; w)) looks like the reference R.
 
     J(w; θ) = ½‖r(w)‖² + λ S(w),    r = √ω (T(y(x; w)) − R(x)),    S(w) = ½ (w − w₀)ᵀ M (w − w₀)
 

@@ -26,9 +26,7 @@ from regkit._require import points_tensor, require
 
 @dataclass(frozen=True)
 class Transform:
-    """Any y(x; w) in ``dim`` dimensions; a subclass gives ``parameters``, ``identity()`` and ``__call__(w,
-    x)``.
-    """
+    """Any y(x; w) in ``dim`` dimensions: a subclass gives ``parameters`` (p) and ``__call__(w, x)``."""
 
     dim: int = 2
 
@@ -64,8 +62,7 @@ class Affine(Transform):
     ``center`` is c; None means 0, so y = A x + b. With c in the middle of the image, turning and
     stretching no longer move it, and the Hessian is far better conditioned.
 
-    Errors: ValueError for a wrong number of parameters or coordinates, or a singular A that is to be
-    inverted.
+    Errors: ValueError for a wrong number of parameters or coordinates; ``inverse`` of a singular A.
     """
 
     center: tuple[float, ...] | None = None
@@ -74,9 +71,8 @@ class Affine(Transform):
         require(self.dim in (1, 2, 3), f"expected dimension 1, 2 or 3, got {self.dim}")
         if self.center is not None:
             object.__setattr__(self, "center", tuple(float(c) for c in self.center))
-            require(
-                len(self.center) == self.dim, f"expected a centre in {self.dim} dimensions, got {self.center}"
-            )
+            fits = len(self.center) == self.dim
+            require(fits, f"expected a centre in {self.dim} dimensions, got {self.center}")
 
     # How w describes the map: Translation and Rigid replace these three.
 
@@ -102,11 +98,8 @@ class Affine(Transform):
 
     def _offset(self, x: torch.Tensor) -> torch.Tensor:
         """z = x − c."""
-        return (
-            points_tensor(x, self.dim)
-            if self.center is None
-            else points_tensor(x, self.dim) - self._center(x)
-        )
+        x = points_tensor(x, self.dim)
+        return x if self.center is None else x - self._center(x)
 
     def _split(self, w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         p = self.parameters
@@ -159,9 +152,7 @@ class Affine(Transform):
     # z, g and H are used axis by axis, as (d, n) and (d², n): long rows suit the processor.
 
     def chain_rows(self, w, x, g):
-        """y is linear in (A, b), so a row is the outer product (gᵢzᵢᵀ, gᵢ), with z = x − c; then times
-        ∂a/∂w.
-        """
+        """y is linear in (A, b): a row is the outer product (gᵢzᵢᵀ, gᵢ) with z = x − c; then times ∂a/∂w."""
         z, g, E = self._offset(x).T, g.T, self.lift(w, 1)
         rows = torch.cat([(g[:, None] * z).reshape(-1, len(x)), g]).T
         return rows if E is None else rows @ E
@@ -175,14 +166,12 @@ class Affine(Transform):
     def chain_hessian(self, w, x, H, g=None):
         """The Hessian is a table of moments Σ Hₖₗ zᵢzⱼ, here with z = (x − c, 1): again a matrix product."""
         d, z = self.dim, torch.nn.functional.pad(self._offset(x).T, (0, 0, 0, 1), value=1.0)
-        moments = (H.reshape(-1, d * d).T[:, None] * z).reshape(-1, len(x)) @ z.T
+        moments = (H.reshape(-1, d * d).T[:, None] * z).reshape(-1, len(x)) @ z.T  # (k, l, i) by (j)
         moments = (
             moments.reshape(d, d, d + 1, d + 1).transpose(1, 2).reshape(d * (d + 1), -1)
-        )  # (k, i), (l, j)
-        order = [
-            *(i for i in range(d * (d + 1)) if i % (d + 1) < d),
-            *range(d, d * (d + 1), d + 1),
-        ]  # A, then b
+        )  # (k, i) by (l, j)
+        rows = torch.arange(d * (d + 1)).reshape(d, d + 1)  # where the entries of (A | b) are
+        order = torch.cat([rows[:, :d].reshape(-1), rows[:, d]]).to(x.device)  # as w wants them: A, then b
         hessian = moments[order][:, order]
         E, F = self.lift(w, 1), self.lift(w, 2)
         if E is not None:
@@ -216,9 +205,9 @@ class Translation(Affine):
 class Rigid(Affine):
     """y = R (x − c) + c + b: rotation and shift, so lengths are kept.
 
-    d = 2: w = (angle, b), p = 3; R turns counter-clockwise. d = 3: w = (α, β, γ, b), p = 6, R = R_z(γ)
-    R_y(β) R_x(α). Angles in radians. At β = ±90° two of them turn about one axis (gimbal lock) and the
-    Hessian is singular.
+    d = 2: w = (angle, b), p = 3; R turns counter-clockwise.
+    d = 3: w = (α, β, γ, b), p = 6; R = R_z(γ) R_y(β) R_x(α). At β = ±90° two angles turn about one axis
+    (gimbal lock), and the Hessian is singular. Angles are in radians.
 
     A turn in one plane is G(φ) = I + sin φ K + (1 − cos φ) K², where K turns by 90° in that plane: easy to
     differentiate.
