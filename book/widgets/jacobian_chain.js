@@ -1,0 +1,56 @@
+// The Jacobian of a program with three stages, n → k → k → m, is a product C B A. In which order to multiply?
+// data: {k, log_max, n, m}: the inner width, the largest exponent of the sliders, and where they start.
+(root, data, kit) => {
+  const W = 400, H = 300, { k } = data;
+  const { text, muted, line, blue, vermillion, card } = kit.colors;
+  const side = (d) => 14 + 24 * Math.log10(d + 1);  // the pictures of the matrices grow with the logarithm
+  const whole = (v) => Math.round(v).toLocaleString("en-GB");
+  const words = (x, y, content, attributes) =>
+    kit.svg("text", { x, y, fill: text, "font-size": 15, "text-anchor": "middle", ...attributes }, content);
+  const svg = kit.svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": "Three matrices and two bars", style: "max-width:560px;margin:0 auto" });
+  const boxes = ["C", "B", "A"].map((name) => {
+    const shape = kit.svg("rect", { fill: card, stroke: text, "stroke-width": 1.5 });
+    const label = words(0, 0, name, { "font-weight": 600, "font-size": 18 });
+    const size = words(0, 0, "", { "font-size": 13, fill: muted });
+    svg.append(shape, label, size);
+    return { shape, label, size };
+  });
+  const bars = [["forwards: C (B A)", vermillion], ["in reverse: (C B) A", blue]].map(([name, color], row) => {
+    const y = 196 + 54 * row;
+    const rule = kit.svg("rect", { x: 8, y: y + 8, height: 20, rx: 3, fill: color });
+    const count = words(W - 8, y, "", { "text-anchor": "end" });
+    svg.append(words(8, y, name, { "text-anchor": "start", "font-weight": 600 }), count, rule);
+    return { rule, count };
+  });
+  svg.append(kit.svg("line", { x1: 8, x2: W - 8, y1: 170, y2: 170, stroke: line }));
+
+  let n = data.n, m = data.m;
+  const draw = () => {
+    const shapes = [[m, k], [k, k], [k, n]];
+    const gap = 16, total = shapes.reduce((sum, [, c]) => sum + side(c), 0) + 2 * gap;
+    let x = (W - total) / 2;
+    shapes.forEach(([rows, columns], i) => {
+      const w = side(columns), h = side(rows), { shape, label, size } = boxes[i];
+      for (const [key, value] of [["x", x], ["y", 74 - h / 2], ["width", w], ["height", h]]) shape.setAttribute(key, value);
+      for (const [node, y] of [[label, 80], [size, 156]]) { node.setAttribute("x", x + w / 2); node.setAttribute("y", y); }
+      size.textContent = `${whole(rows)} × ${whole(columns)}`;
+      x += w + gap;
+    });
+    const counts = [k * k * n + m * k * n, m * k * k + m * k * n];
+    const most = Math.log10(2 * k * 10 ** (2 * data.log_max)), least = Math.log10(k);
+    counts.forEach((count, i) => {
+      bars[i].rule.setAttribute("width", Math.max(2, ((Math.log10(count) - least) / (most - least)) * (W - 16)));
+      bars[i].count.textContent = whole(count);
+    });
+    const [f, r] = counts, ratio = Math.max(f, r) / Math.min(f, r);
+    const verdict = f === r ? "Both cost the same." : `${f < r ? "Forwards" : "Reverse"} needs ${ratio.toFixed(ratio < 10 ? 1 : 0)} times fewer.`;
+    kit.say(`n = ${whole(n)} inputs, m = ${whole(m)} outputs. Multiplications: ${whole(f)} forwards, ${whole(r)} in reverse. ${verdict}`);
+  };
+  const slider = (label, value, input) => kit.slider({ label, min: 0, max: data.log_max, step: 0.05, value: Math.log10(value),
+    text: (v) => whole(10 ** v), input: (v) => { input(Math.round(10 ** v)); draw(); } });
+  const inputs = slider("n inputs", n, (v) => (n = v)), outputs = slider("m outputs", m, (v) => (m = v));
+  const set = (p, q) => () => { [n, m] = [p, q]; inputs.set(Math.log10(p)); outputs.set(Math.log10(q)); draw(); };
+  root.append(svg, inputs.row, outputs.row, kit.row(
+    kit.button("gradient", set(1000, 1)), kit.button("residual", set(6, 1000)), kit.button("square", set(100, 100))));
+  draw();
+}
