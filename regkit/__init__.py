@@ -6,6 +6,10 @@ grid          a box Ω cut into cells
 spline        images as twice continuously differentiable functions, with a smoothing parameter θ
 checks        Taylor and adjoint tests
 data          images, all offline
+transforms    maps y(x; w) that move an image
+distances     how much two images differ
+registration  the loss J(w; θ) of a registration, with all its derivatives
+optimize      trust-region Newton, Levenberg-Marquardt, Gauss-Newton, gradient descent
 plots         figures
 explore       sliders that work with and without a kernel
 """
