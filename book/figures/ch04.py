@@ -1,5 +1,8 @@
 """Figures of chapter 4: why blurring helps."""
 
+import json
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -176,4 +179,22 @@ def basins(degrees, errors, limit=0.5):
         ax.set(yticks=(), ylim=(0, 1), title=f"{name}: {good.sum()} of {len(good)} starts find the true map")
         ax.grid(False)
     axes[-1].set_xlabel("rotation of the start, degrees from the true one")
+    return figure
+
+
+def recorded(file):
+    """A run that was recorded by benchmarks/continuation.py."""
+    return json.loads(Path(file).read_text(encoding="utf-8"))
+
+
+def success(run):
+    """Success rates over the difficulty of the pair, one line a method."""
+    turned = run["about"]["turned_by_at_most_degrees"]
+    figure, ax = plt.subplots(figsize=(6.4, 3.4))
+    styles = zip("os^vDP", ("vermillion", "orange", "blue", "green", "purple", "sky"), strict=True)
+    for (name, method), (mark, color) in zip(run["methods"].items(), styles, strict=True):
+        ax.plot(turned, 100 * np.array(method["success"]), f"{mark}-", ms=5, color=COLORS[color], label=name)
+    ax.set(xlabel="turned by at most, degrees (clutter grows with it)", ylabel="success in %", ylim=(0, 105))
+    ax.set_xticks(turned)
+    ax.legend(fontsize=8)
     return figure

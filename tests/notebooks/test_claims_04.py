@@ -7,6 +7,7 @@ import scipy.optimize
 import torch
 
 from regkit import data
+from regkit.continuation import follow, multilevel
 from regkit.optimize import newton_trust
 from regkit.registration import Registration
 from regkit.transforms import Translation
@@ -105,3 +106,16 @@ def test_claim_one_scale_fails_thirty_succeed():
         w = newton_trust(problem.at(theta), w).x
     assert one.converged and fine.loss(one.x) < 0.6 * fine.loss(identity) and error(one.x) > 5
     assert fine.loss(w) < 0.01 * fine.loss(identity) and error(w) < 0.1
+
+
+def test_claim_both_together_save_work():
+    pair = data.hands_phantom(32)
+    problem = Registration(pair.template, pair.reference, pair.grid)
+    start = problem.transform.identity()
+    blur = follow(problem, np.geomspace(1e3, 1e-3, 10).tolist(), start, predictor="none")
+    pyramid = multilevel(problem, start, predictor="none")
+    both = multilevel(problem, start, thetas=[10, 0.1, 1e-3], predictor="none")
+    fine = problem.at(1e-3)
+    losses = [float(fine.loss(run.w) / fine.loss(start)) for run in (blur, pyramid, both)]
+    assert losses[0] < 0.01 and losses[2] < 0.01 < 0.1 < losses[1]
+    assert both.work < 0.5 * blur.work
