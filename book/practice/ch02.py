@@ -35,7 +35,7 @@ def check_2_2(bspline):
     inner = xi.abs() < 1
     if not close(given[inner], right[inner]):
         wrong(
-            "the inner piece, |ξ| ≤ 1, is off. It is 3|ξ|³ − 6ξ² + 4; it meets the outer piece at 1, with value 1."
+            "the inner piece, |ξ| ≤ 1, is off. It is 3|ξ|³ − 6ξ² + 4; at 1 it has the value 1."
         )
     wrong("the outer piece, 1 ≤ |ξ| ≤ 2, is off. It is (2 − |ξ|)³.")
 

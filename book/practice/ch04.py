@@ -41,7 +41,8 @@ def check_4_3(scales):
         wrong("here the sizes differ by equal amounts. Asked for are equal factors.")
     if not (close(given[0], coarsest) and close(given[-1], finest)):
         wrong(
-            f"expected the first to be {coarsest:g} and the last {finest:g}, got {given[0]:g} and {given[-1]:g}."
+            f"expected {coarsest:g} first and {finest:g} as the last, "
+            f"got {given[0]:g} and {given[-1]:g}."
         )
     if not close(np.log(given), np.log(right)):
         wrong("the factors from one scale to the next are not all the same.")
