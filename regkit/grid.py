@@ -26,7 +26,9 @@ class Grid:
         extent = tuple(float(side) for side in self.extent)
         shape = tuple(int(cells) for cells in self.shape)
         if len(extent) != len(shape) or not 1 <= len(shape) <= 3:
-            raise ValueError(f"expected one number of cells for each of 1 to 3 sides, got {extent} and {shape}")
+            raise ValueError(
+                f"expected as many sides as numbers of cells, 1 to 3 of each, got {extent} and {shape}"
+            )
         if not all(math.isfinite(side) and side > 0 for side in extent):
             raise ValueError(f"expected sides of positive length, got {extent}")
         if not all(cells > 0 for cells in shape):
