@@ -1,0 +1,226 @@
+"""Continuation over the scale, measured: python benchmarks/continuation.py [pairs predictors figure3 time]
+
+pairs        50 pairs of images of growing difficulty: which method succeeds? Writes continuation.json here
+predictors   work of every predictor, for 40, 30, 20 and 10 scales and for steps that the run chooses
+figure3      does a prediction need the exact Hessian? At the new θ and at the old, also doubled
+time         processor seconds of 30 scales at 32 × 32 and 128 × 128
+
+Without a name: all of them. The images are the paper's hands where REGKIT_DATA names them, else the drawn
+ones; "pairs" always uses the drawn ones, so that its file can be made again anywhere (about a minute).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+
+from regkit.continuation import ORDERS, Adaptive, follow, multilevel, tangent
+from regkit.data import hands_phantom, paper_hands
+from regkit.registration import Registration
+from regkit.transforms import Affine
+
+FILE = Path(__file__).with_suffix(".json")
+
+
+def scales(count: int, start: float = 3.0) -> list[float]:
+    """``count`` values of θ from 10^start down to 10⁻³."""
+    return torch.logspace(start, -3, count, dtype=torch.float64).tolist()
+
+
+def hands(size: int) -> tuple[str, Registration]:
+    try:
+        name, pair = "paper", paper_hands(size)
+    except FileNotFoundError:
+        name, pair = "drawn", hands_phantom(size)
+    return name, Registration(pair.template, pair.reference, pair.grid)
+
+
+# ---- pairs of growing difficulty
+
+METHODS = {
+    "single scale": lambda problem, w: follow(problem, [1e-3], w),
+    "multi-level": lambda problem, w: multilevel(problem, w, levels=3),
+    "multi-scale": lambda problem, w: follow(problem, scales(30), w, predictor="none"),
+    "multi-level and multi-scale": lambda problem, w: multilevel(problem, w, levels=3, thetas=scales(4, 2.0)),
+    "predictor-corrector": lambda problem, w: follow(problem, scales(30), w, predictor="euler"),
+    "adaptive predictor-corrector": lambda problem, w: follow(problem, Adaptive(1e3, 1e-3), w, accuracy=1e-2),
+}
+LEVELS = 5
+
+
+def difficult_pair(level: int, number: int, size: int) -> tuple[Registration, torch.Tensor, torch.Tensor]:
+    """Problem, start, true parameters. From level 1 to 5 the start is turned away from the true map by up to
+    36° × level and shifted by up to 0.6 cm × level; spots and noise on both images grow with level − 1.
+    """
+    generator = torch.Generator().manual_seed(1000 * level + number)
+
+    def draw(low: float, high: float) -> float:
+        return low + (high - low) * float(torch.rand((), generator=generator))
+
+    pair = hands_phantom(size)
+    center = torch.tensor(pair.grid.extent, dtype=torch.float64) / 2
+    transform = Affine(center=tuple(center.tolist()))
+    points, strength = pair.grid.points(), 0.1 * (level - 1)
+
+    def clutter() -> torch.Tensor:
+        spots = torch.zeros(len(points), dtype=torch.float64)
+        for _ in range(6):
+            middle = torch.tensor([draw(0, side) for side in pair.grid.extent], dtype=torch.float64)
+            radius, height = draw(0.8, 2.5), draw(60, 240)
+            spots += height * torch.exp(-0.5 * ((points - middle) / radius).square().sum(1))
+        noise = 60 * torch.randn(len(points), dtype=torch.float64, generator=generator)
+        return strength * (spots + noise).reshape(pair.grid.shape)
+
+    problem = Registration(pair.template + clutter(), pair.reference + clutter(), pair.grid, transform)
+    A, b = pair.w_true[:4].reshape(2, 2), pair.w_true[4:]
+    angle = math.radians(36 * level) * draw(-1, 1)
+    turn = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]).double()
+    turn = turn @ (torch.eye(2).double() + 0.05 * torch.randn(2, 2, dtype=torch.float64, generator=generator))
+    shift = torch.tensor([draw(-0.6, 0.6) * level for _ in range(2)], dtype=torch.float64)
+    start = transform.from_matrix(A @ turn, A @ (center + shift - turn @ center) + b)
+    return problem, start, transform.from_matrix(A, b)
+
+
+def attempt(method: Callable, problem: Registration, start: torch.Tensor, truth: torch.Tensor) -> dict:
+    """One run; ``error`` is the root mean square distance to the true map, in cells."""
+    begin = time.process_time()
+    path = method(problem, start)
+    seconds = time.process_time() - begin
+    ends = [problem.transform(w, problem.points) for w in (path.w, truth)]
+    cells = (ends[0] - ends[1]) / torch.tensor(problem.grid.spacing, dtype=torch.float64)
+    error = float(cells.square().sum(1).mean().sqrt())
+    return {"error": error, "iterations": path.iterations, "work": path.work, "seconds": seconds}
+
+
+def pairs(size: int = 32, each: int = 10) -> None:
+    levels = range(1, LEVELS + 1)
+    runs = {name: {level: [] for level in levels} for name in METHODS}
+    for level in levels:
+        for number in range(each):
+            setting = difficult_pair(level, number, size)
+            for name, method in METHODS.items():
+                runs[name][level].append(attempt(method, *setting))
+    table = {}
+    for name, by_level in runs.items():
+        every = [run for level in levels for run in by_level[level]]
+        table[name] = {
+            "success": [sum(run["error"] < 1 for run in by_level[level]) / each for level in levels],
+            **{
+                key: round(statistics.mean(run[key] for run in every), 3)
+                for key in every[0]
+                if key != "error"
+            },
+            "errors": [round(run["error"], 2) for run in every],
+        }
+        rates = " ".join(f"{rate:5.0%}" for rate in table[name]["success"])
+        print(f"{name:30}{rates}   work {table[name]['work']:6.1f}  seconds {table[name]['seconds']:.2f}")
+    about = {
+        "command": "python benchmarks/continuation.py pairs",
+        "size": size,
+        "pairs_per_level": each,
+        "success_is": "root mean square distance to the true map below one cell",
+        "work_is": "mean number of evaluations of images, in units of the finest ones",
+        "seconds_are": "mean processor seconds",
+        "turned_by_at_most_degrees": [36 * level for level in levels],
+        "clutter": [round(0.1 * (level - 1), 1) for level in levels],
+    }
+    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in table.items())
+    FILE.write_text(f'{{"about": {json.dumps(about, indent=1)},\n "methods": {{\n{lines}\n }}}}\n')
+    print(f"written: {FILE}")
+
+
+# ---- work of the predictors
+
+
+def predictors(size: int = 32) -> None:
+    name, problem = hands(size)
+    w0 = problem.transform.identity()
+    single = follow(problem, [1e-3], w0)
+    print(f"{name} hands, m = {size}; single scale: {single.iterations} iterations to {2 * single.loss:.6e}")
+    print(f"{'':34}{'iterations':>11}{'evaluations':>12}{'scales':>8}{'jumps':>6}  ‖r‖²")
+    plans = {f"{count} scales": (scales(count), 0.0) for count in (40, 30, 20, 10)}
+    plans["10 scales, accuracy 1e-2"] = scales(10), 1e-2
+    plans["adaptive, accuracy 1e-2"] = Adaptive(1e3, 1e-3), 1e-2
+    plans["adaptive, longer steps"] = Adaptive(1e3, 1e-3, first=1 / 3, shortest=1 / 20), 1e-2
+    for title, (plan, accuracy) in plans.items():
+        for predictor in ORDERS:
+            path = follow(problem, plan, w0, predictor=predictor, accuracy=accuracy)
+            counts = f"{path.iterations:11}{path.evaluations:12}{len(path.accepted):8}{len(path.jumps):6}"
+            print(f"{title:26}{predictor:8}{counts}  {2 * path.loss:.6e}")
+
+
+# ---- Fig 3
+
+
+def figure3(size: int = 32, count: int = 40) -> None:
+    name, problem = hands(size)
+    path = follow(problem, scales(count), problem.transform.identity(), predictor="none")
+    print(f"{name} hands, m = {size}, {count} scales: Euler's prediction in θ against w*(θₙ) itself")
+    print(
+        f"{'':24}{'loss better':>17}{'gradient better':>17}{'distance':>10}{'loss drop':>10}   at the old θ"
+    )
+    for title, kind, factor in (
+        ("exact Hessian", "exact", 1),
+        ("Gauss-Newton", "gauss-newton", 1),
+        ("Gauss-Newton, doubled", "gauss-newton", 2),
+    ):
+        rows = []
+        for here, there in pairwise(path.steps):
+            rate = tangent(problem, here.w, here.theta, variable="linear", hessian=kind)
+            prediction = here.w + factor * (there.theta - here.theta) * rate
+            point = problem.at(there.theta).point(prediction, 1)
+            loss, norm = float(point.loss), float(point.gradient.norm())
+            rows.append(
+                (
+                    1 - loss / there.prediction_loss,
+                    1 - norm / there.prediction_gradient_norm,
+                    1 - loss / here.loss,
+                    1 - norm / here.gradient_norm,
+                    float((prediction - there.w).norm() / (here.w - there.w).norm()),
+                    (there.prediction_loss - loss) / (there.prediction_loss - there.loss),
+                )
+            )
+        columns = list(zip(*rows, strict=True))
+        won = [f"{sum(value > 0 for value in column)}/{len(rows)}" for column in columns]
+        mid = [statistics.median(column) for column in columns]
+        new = f"{won[0]:>7}{mid[0]:+10.1e}{won[1]:>9}{mid[1]:+8.3f}{mid[4]:10.2f}{mid[5]:10.0%}"
+        print(f"{title:24}{new}   {won[2]}{mid[2]:+9.1e}, gradient {won[3]}{mid[3]:+9.1e}")
+
+
+# ---- time
+
+
+def seconds() -> None:
+    for size in (32, 128):
+        name, problem = hands(size)
+        for predictor in ("none", "euler"):
+            used = []
+            for _ in range(3):
+                begin = time.process_time()
+                path = follow(problem, scales(30), problem.transform.identity(), predictor=predictor)
+                used.append(time.process_time() - begin)
+            end = f"{min(used):.2f} CPU s to {2 * path.loss:.6e}"
+            print(f"{name} hands, m = {size}, 30 scales, {predictor:5}: {end}")
+
+
+if __name__ == "__main__":
+    commands = {"pairs": pairs, "predictors": predictors, "figure3": figure3, "time": seconds}
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "what", nargs="*", choices=[*commands, []], metavar="what", help="default: everything"
+    )
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    for what in options.what or commands:
+        commands[what]()

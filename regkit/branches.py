@@ -1,0 +1,139 @@
+"""All stationary points of J(·; θ), and how they hang together: branches, and the folds in which they end.
+
+Along a branch ∇J(w; θ) = 0. Where H = ∇²J becomes singular, a minimum meets a saddle (or a maximum), the
+branch turns back, and beyond that θ neither of them exists: a fold. There dw/dθ is infinite, but the curve
+(w, log θ) is smooth, so one follows it by its arc length.
+Source: Allgower & Georg (2003), https://doi.org/10.1137/1.9780898719154, chapters 2 and 6.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.optimize
+import torch
+
+from regkit._require import require
+from regkit.continuation import gradient_s
+from regkit.optimize import Point
+
+
+@dataclass(frozen=True)
+class Family:
+    """A problem from a formula: ``formula(w, θ)`` of w (p,) and of a tensor θ without dimensions, with all
+    derivatives by torch.func. For small examples.
+    """
+
+    formula: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    theta: float = 0.0
+
+    def at(self, theta) -> Family:
+        return replace(self, theta=theta)
+
+    def loss(self, w: torch.Tensor) -> torch.Tensor:
+        return self.formula(w, w.new_tensor(self.theta))
+
+    def gradient(self, w: torch.Tensor) -> torch.Tensor:
+        return torch.func.grad(self.loss)(w)
+
+    def hessian(self, w: torch.Tensor, kind: str = "exact") -> torch.Tensor:
+        require(kind == "exact", f"expected hessian 'exact' for a formula, got {kind!r}")
+        return torch.func.jacfwd(torch.func.grad(self.loss))(w)
+
+    def gradient_theta(self, w: torch.Tensor) -> torch.Tensor:
+        return torch.func.jacfwd(lambda t: torch.func.grad(self.formula)(w, t))(w.new_tensor(self.theta))
+
+
+def stationary(problem, theta: float, low: float, high: float, count: int = 400) -> list[tuple[float, float]]:
+    """All stationary points w in [low, high] of a problem with one parameter, as (w, J″(w)): J″ > 0 at a
+    minimum. They are found where J′ changes sign between two of ``count`` equidistant points.
+    """
+    objective = problem.at(theta)
+
+    def slope(w: float) -> float:
+        return float(objective.gradient(torch.tensor([w], dtype=torch.float64)))
+
+    grid = np.linspace(low, high, count)
+    signs = np.sign([slope(w) for w in grid])
+    found = [
+        scipy.optimize.brentq(slope, *grid[k : k + 2], xtol=1e-12) for k in np.flatnonzero(np.diff(signs))
+    ]
+    return [(w, float(objective.hessian(torch.tensor([w], dtype=torch.float64)))) for w in found]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A curve of stationary points: thetas (k,), w (k, p), and negative (k,), how many eigenvalues of H are
+    negative (0 at a minimum). folds: the indices of the points where θ turns back.
+    """
+
+    thetas: torch.Tensor
+    w: torch.Tensor
+    negative: torch.Tensor
+    folds: list[int]
+
+
+def arclength(
+    problem,
+    theta: float,
+    w: torch.Tensor,
+    *,
+    step: float = 0.1,
+    count: int = 100,
+    low: float = 1e-3,
+    high: float = 1e4,
+    scale: float = 1.0,
+    upwards: bool = False,
+) -> Branch:
+    """Walk along a branch and around its folds: pseudo-arclength continuation in z = (w/scale, log θ), from a
+    stationary point w (p,) at θ towards smaller θ (``upwards``: larger).
+
+    From z along the unit tangent ż, Newton's method solves ∇J = 0 on the plane across ż through z + step · ż.
+    Its matrix (scale H, ∂ₛ∇J; ż) is regular at a fold, where H is not. Where it fails the step is halved.
+    Ends after ``count`` points, or where θ leaves [low, high].
+
+    Errors: ValueError if w is no stationary point, not even nearly.
+    """
+    p, up = len(w), torch.cat([w.new_zeros(len(w)), w.new_ones(1)])
+
+    def matrix(z: torch.Tensor, along: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """∇J (p,) and its derivative by z, bordered by ``along``: (p + 1, p + 1)."""
+        w, theta = scale * z[:p], math.exp(float(z[p]))
+        objective = problem.at(theta)
+        point = Point(objective, w, 2, {"gradient": 0, "hessian": 0})
+        slope = gradient_s(objective, w, theta)
+        rows = torch.cat([scale * point.hessian("exact"), slope[:, None]], dim=1)
+        return point.gradient, torch.cat([rows, along[None]])
+
+    def corrected(z: torch.Tensor, along: torch.Tensor, radius: float):
+        """Newton's method from z on the plane across ``along``: the new z and the matrix there, or None."""
+        start = z
+        for _ in range(8):
+            gradient, M = matrix(z, along)
+            change = torch.linalg.solve_ex(M, torch.cat([-gradient, gradient.new_zeros(1)]))[0]
+            z = z + change
+            if not (z - start).norm() <= radius:  # too far, or NaN
+                return None
+            if change.norm() <= 1e-9 * (1 + z.norm()):
+                return z, M
+        return None
+
+    along, h, points = up if upwards else -up, step, []
+    ahead = corrected(torch.cat([w / scale, w.new_tensor([math.log(theta)])]), along, step)
+    require(ahead is not None, f"expected a stationary point at θ = {theta}, got w = {w.tolist()}")
+    while len(points) < count and h > 1e-6 * step:
+        if ahead is not None:
+            z, M = ahead
+            if points and not low <= math.exp(float(z[p])) <= high:
+                break
+            points.append((z, int((torch.linalg.eigvalsh(M[:p, :p]) < 0).sum())))
+            along = torch.linalg.solve(M, up)  # the direction with a positive product with the one before
+            along, h = along / along.norm(), min(step, 1.5 * h)
+        ahead = corrected(z + h * along, along, 0.5 * h)
+        h = h if ahead is not None else 0.5 * h
+    z, negative = torch.stack([z for z, _ in points]), torch.tensor([number for _, number in points])
+    turns = z[:, p].diff().sign().diff().nonzero().flatten() + 1
+    return Branch(z[:, p].exp(), scale * z[:, :p], negative, turns.tolist())
