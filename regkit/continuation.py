@@ -210,7 +210,7 @@ class _Controlled:
             self.step = plan.first if self.jumping else self.step
             return False
         factor = 0.9 * error ** (-0.7 / order) * self.before ** (0.4 / order)
-        step = min(plan.longest, self.step * min(3.0, max(0.3, factor)))
+        step = min(plan.longest, max(plan.shortest, self.step * min(3.0, max(0.3, factor))))
         self.step, self.before = (plan.first, 1.0) if self.jumping else (step, error)
         self.position, self.jumping = self.target, False
         return True
