@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import product
 from operator import add, mul
 
@@ -29,9 +29,9 @@ import torch
 from regkit._require import image_tensor, points_tensor, require
 from regkit.grid import Grid
 
-_POINTS_AT_ONCE = (
-    16384  # in one pass, so that its (4^d, n) table of neighbours stays in the processor's cache
-)
+# In one pass. Its (4^d, n) tables must fit into the processor's cache, and should be small enough that the
+# allocator keeps their memory: fetching pages anew from the operating system costs more than the arithmetic.
+_POINTS_AT_ONCE = 6144
 
 
 @lru_cache(maxsize=32)
@@ -111,40 +111,49 @@ def coefficients(image: torch.Tensor, theta) -> torch.Tensor:
     return SmoothingBasis(image).coefficients(theta)
 
 
-# b(t + 1), b(t), b(t − 1), b(t − 2) for t in [0, 1), one row each, as coefficients of 1, t, t², t³.
-_PIECES = torch.tensor([[1, -3, 3, -1], [4, 0, -6, 3], [1, 3, 3, -3], [0, 0, 0, 1]], dtype=torch.float64)
-_SLOPE = torch.diag(torch.tensor([1, 2, 3], dtype=torch.float64), -1)  # d/dt: tᵏ becomes k tᵏ⁻¹
+# b(t + 1), b(t), b(t − 1), b(t − 2) for t in [0, 1), one row each, as coefficients of t³, t², t, 1; and the
+# first and second derivatives of these.
+_PIECES = [
+    torch.tensor([[-1, 3, -3, 1], [3, -6, 0, 4], [-3, 3, 3, 1], [1, 0, 0, 0]], dtype=torch.float64),
+    torch.tensor([[-3, 6, -3], [9, -12, 0], [-9, 6, 3], [3, 0, 0]], dtype=torch.float64),
+    torch.tensor([[-6, 6], [18, -12], [-18, 6], [6, 0]], dtype=torch.float64),
+]
 
 
 def _weights(t: torch.Tensor, order: int) -> torch.Tensor:
-    """The four pieces of b at t and their derivatives up to ``order``: shape (order + 1, 4, *t.shape)."""
-    pieces = torch.cat([_PIECES, _PIECES @ _SLOPE, _PIECES @ _SLOPE @ _SLOPE][: order + 1]).to(t)
-    square = t * t
-    powers = torch.stack([torch.ones_like(t), t, square, square * t])
-    return (pieces @ powers.reshape(4, -1)).reshape(order + 1, 4, *t.shape)
+    """The derivative of this order of the four pieces of b at t (d, n), by Horner's rule: shape (4, d, n)."""
+    value, *coefficients = _PIECES[order].to(t)[:, :, None, None].unbind(1)
+    for coefficient in coefficients:
+        value = torch.addcmul(coefficient, value, t)
+    return value
 
 
-def _derivatives(padded: torch.Tensor, cells: tuple[int, ...], u: torch.Tensor, order: int) -> dict:
+def _neighbours(padded: torch.Tensor, cells: tuple[int, ...]) -> tuple[torch.Tensor, ...]:
+    """What all points share: steps in memory to the 4^d neighbours, (4^d, 1); first and last cell, (d, 1)."""
+    steps = [sum(map(mul, padded.stride(), tap)) for tap in product(range(4), repeat=len(cells))]
+    integer = torch.int32 if padded.numel() < 2**31 else torch.int64  # the shorter, the faster
+    steps = torch.tensor(steps, dtype=integer, device=padded.device)[:, None]
+    last = torch.tensor(cells, dtype=padded.dtype, device=padded.device)[:, None] + 1
+    return steps, torch.full_like(last, -3.0), last
+
+
+def _derivatives(padded: torch.Tensor, neighbours: tuple, u: torch.Tensor, order: int) -> dict:
     """All partial derivatives ∂ᵠT of total order ≤ ``order`` at u (d, n), keyed by the multi-index q.
 
     One gather fetches the 4^d coefficients around every point; each axis then contracts four of them with
     its weights. Points outside are sent to cells whose neighbours are all zero, so no branch is needed
     (good for vmap).
     """
-    dim, (*_, n) = len(cells), u.shape
+    (dim, n), (steps, first, last) = u.shape, neighbours
     cell = u.floor()
-    weights = _weights(u - cell, order)
-    last = torch.tensor(cells, dtype=u.dtype, device=u.device)[:, None] + 1
-    first_tap = (cell.nan_to_num(0.0).clamp(min=-3.0).minimum(last) + 3).long()
-    stride = padded.stride()
-    corner = sum(step * tap for step, tap in zip(stride, first_tap, strict=True))
-    steps = [sum(map(mul, stride, tap)) for tap in product(range(4), repeat=dim)]
-    index = torch.tensor(steps, device=u.device)[:, None] + corner
-    taps = padded.reshape(-1).index_select(0, index.reshape(-1)).reshape(*[4] * dim, n)
+    weights = [_weights(u - cell, q) for q in range(order + 1)]
+    first_tap = (cell.nan_to_num(0.0).clamp(first, last) - first).to(steps.dtype)
+    corner = reduce(add, map(mul, padded.stride(), first_tap))
+    taps = padded.reshape(-1).index_select(0, (steps + corner).reshape(-1)).reshape(*[4] * dim, n)
     partial = {(): taps}
     for axis in reversed(range(dim)):
         partial = {
-            (q, *rest): (values * weights[q, :, axis]).sum(-2)
+            (q, *rest): (values * weights[q][:, axis]).sum(-2)
             for rest, values in partial.items()
             for q in range(order + 1 - sum(rest))
         }
@@ -168,10 +177,10 @@ def evaluate(c: torch.Tensor, grid: Grid, x: torch.Tensor, order: int = 0):
     points_tensor(x, grid.dim)
     padded = torch.nn.functional.pad(c, (4, 4) * grid.dim)
     h = torch.tensor(grid.spacing, dtype=x.dtype, device=x.device)[:, None]
-    parts = [
-        _derivatives(padded, grid.shape, part / h - 0.5, order) for part in x.T.split(_POINTS_AT_ONCE, dim=1)
-    ]
-    # From here on axis by axis, (d, n): arrays with long rows are what torch and the processor like best.
+    neighbours = _neighbours(padded, grid.shape)
+    # From here on axis by axis, (d, n): long rows without gaps are what torch and the processor like best.
+    pieces = (piece.contiguous() / h - 0.5 for piece in x.T.split(_POINTS_AT_ONCE, dim=1))
+    parts = [_derivatives(padded, neighbours, u, order) for u in pieces]
     partial = {q: torch.cat([part[q] for part in parts]) if len(parts) > 1 else parts[0][q] for q in parts[0]}
     unit = [tuple(int(k == axis) for k in range(grid.dim)) for axis in range(grid.dim)]
     value = partial[(0,) * grid.dim]
