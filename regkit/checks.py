@@ -66,7 +66,8 @@ def taylor_test(
     if order == 2:
         terms.append(second / 2)
 
-    errors, floors = torch.empty(order + 1, len(steps)), torch.empty(len(steps))
+    errors = torch.empty(order + 1, len(steps), dtype=torch.float64)
+    floors = torch.empty(len(steps), dtype=torch.float64)
     for k, h in enumerate(steps.tolist()):
         moved = f(x + h * direction)
         remainder = moved - value
