@@ -14,6 +14,9 @@ CODE := $(shell find regkit book -name '*.py' -o -name '*.js' -o -name '*.css' -
 SOURCES := $(shell find book -type f -not -path '*/.*' -not -path '*/__pycache__/*')
 NOTEBOOKS = $(shell $(PY) tools/toc.py --notebooks)
 
+# Most arrays of the book are small: more threads than one cost time there, above all on a busy computer.
+export OMP_NUM_THREADS ?= 1
+
 .DEFAULT_GOAL := help
 .PHONY: help book test lab serve lint pins clean
 
