@@ -3,6 +3,7 @@
 import numpy as np
 
 from regkit import SmoothingBasis, data, evaluate
+from regkit.explore import number_text
 from regkit.optimize import newton_trust
 from regkit.plots import show_image
 from regkit.registration import Registration
@@ -41,6 +42,6 @@ def hands(size=64, scales=7):
             show_image(ax, image, pair.grid, low, high, colors, title=name)
             ax.axis("off")
         left = 100 * float(difference.norm() / start)
-        return f"Scale θ = {theta:.3g}. Left of the difference between the unblurred images: {left:.0f} %."
+        return f"Scale θ = {number_text(theta)}. Of the unblurred difference, {left:.0f} % are left."
 
     return draw, range(len(path))
