@@ -227,7 +227,7 @@ def pulls(cases):
             picture = column.reshape(grid.shape)
             show_image(ax, picture, grid, -limit, limit, cmap="RdBu_r", title=f"∂r/∂{label}")
             ax.axis("off")
-        ax = right.subplots()
+        ax, strip = right.subplots(2, 1, height_ratios=[6, 1])
         alike = (unit.T @ unit).numpy()
         ax.imshow(alike, cmap="PuOr_r", vmin=-1, vmax=1)
         for i, j in np.ndindex(6, 6):
@@ -237,6 +237,13 @@ def pulls(cases):
         ax.set_xticks(range(6), LABELS)
         ax.set_yticks(range(6), LABELS)
         ax.set_title("cosines between them")
+        spectrum = torch.linalg.eigvalsh(objective.hessian(w))
+        strip.semilogx(
+            spectrum / spectrum[-1], torch.zeros(6), "o", ms=7, alpha=0.7, color=COLORS["vermillion"]
+        )
+        strip.set(
+            xlim=(5e-7, 2), yticks=[], xticks=[1e-6, 1e-4, 1e-2, 1], title="eigenvalues of H, largest 1"
+        )
         ax.grid(False)
         ax.tick_params(labelsize=9, length=0)
         alike[np.diag_indices(6)] = 0
