@@ -159,8 +159,9 @@
     return sum / count;
   };
   const minus = (text) => text.replace("-", "−");
-  const show = [(v) => `${v.toFixed(1)}°`, ...[0, 0].map(() => (v) => `${v.toFixed(2)} cm`), ...[0, 0, 0].map(() => (v) => v.toFixed(3))]
-    .map((f) => (v) => minus(f(Math.abs(v) < 5e-4 ? 0 : v)));
+  const places = [1, 2, 2, 3, 3, 3], endings = ["°", " cm", " cm", "", "", ""];
+  const plain = places.map((n) => (v) => minus((Math.abs(v) < 5e-4 ? 0 : v).toFixed(n)));
+  const show = plain.map((text, k) => (v) => text(v) + endings[k]);
   const percent = (v) => `${v >= 0.1 ? (100 * v).toFixed(1) : (100 * v).toPrecision(2)} %`;
 
   // ------------------------------------------------------------------ pictures
@@ -305,14 +306,14 @@
       ? `Newton is home after ${last} steps. Your hand lay, on average, ${close}; of your six numbers the ${worst} was furthest off.`
       : `Newton has converged after ${last} steps: ${fell}. And yet it is ${far.toFixed(1)} cm from the true map. It has found ` +
         "the bottom of another valley. Turn the hand nearer to its place, and let it try again.";
-    const cell = (kind, words, more) => el(kind, { style: "padding:.15rem .8rem .15rem 0;text-align:left;white-space:nowrap", ...more }, words);
+    const cell = (kind, words, more) => el(kind, { style: "padding:.15rem min(1rem,1.8vw) .15rem 0;text-align:left;white-space:nowrap", ...more }, words);
     const row = (label, ...values) => el("tr", {}, cell("th", label, { scope: "row" }), ...values.map((v) => cell("td", v)));
     const ends = friendly(end), whole = (loss) => percent(loss / first);
-    const table = el("table", { style: "margin:.5rem 0 0;border-collapse:collapse;font-variant-numeric:tabular-nums" },
+    const table = el("table", { style: "margin:.5rem 0 0;border-collapse:collapse;font-size:.9em;font-variant-numeric:tabular-nums" },
       el("thead", {}, el("tr", {}, ...["", "you", "Newton", "truth"].map((words) => words ? cell("th", words, { scope: "col" }) : cell("td", "")))),
-      el("tbody", {}, ...names.map((name, k) => row(name, show[k](yours[k]), show[k](ends[k]), show[k](truth[k]))),
+      el("tbody", {}, ...names.map((name, k) => row(name + endings[k].replace(/^(.)/, ", $1"), ...[yours, ends, truth].map((v) => plain[k](v[k])))),
         row("loss", whole(run.path[0].loss), whole(run.path[last].loss), whole(lossAt(data.truth))),
-        row("off by", `${you.toFixed(2)} cm`, `${far.toFixed(2)} cm`, "0")));
+        row("off by, cm", you.toFixed(2), far.toFixed(2), "0")));
     const at = (k) => {
       step = k;
       now = friendly(run.path[k].w);
@@ -320,7 +321,7 @@
       drawCurve();
       say(loss, k ? `Newton, step ${k} of ${last}:` : "Where you left off:");
     };
-    const scrub = kit.slider({ label: "Newton's step", min: 0, max: last, step: 1, value: 0, text: (k) => `${k} of ${last}`,
+    const scrub = kit.slider({ label: "step", min: 0, max: last, step: 1, value: 0, text: (k) => `${k} of ${last}`,
       input: (k) => { player.stop(); at(k); } });
     player = kit.play(() => last - step, (begin) => { at(begin ? 0 : step + 1); scrub.set(step); }, 350);
     scrub.row.prepend(player.button);
@@ -375,7 +376,7 @@
       el("div", {}, over, note("Reference orange, template blue, both white. Drag the picture to move the template, its knob to turn and resize it.")),
       el("div", {}, el("div", {}, apart, note("Difference: blue where the template is brighter.")), chart)),
     el("div", { class: "by-hand-sliders" }, ...controls.map((control) => control.row)),
-    kit.row(finish, again, start.row), outcome);
+    el("div", { style: "display:flex;flex-wrap:wrap;gap:.5rem 1rem;margin:.5rem 0" }, finish, again, start.row), outcome);
   const loss = draw();
   drawCurve();
   say(loss, "As the X-rays came:");
