@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from regkit import SmoothingBasis, evaluate
+from regkit.explore import number_text
 from regkit.optimize import newton_trust
 from regkit.plots import COLORS, show_image
 
@@ -45,7 +46,7 @@ def comb(problem, shifts):
         bottom.legend(loc="lower right")
         nearest = minima[(minima - 10).abs().argmin()] if len(minima) else float("nan")
         count = "1 local minimum" if len(minima) == 1 else f"{len(minima)} local minima"
-        return f"{count}. The one nearest to the true shift is at {nearest:.2f}."
+        return f"θ = {number_text(theta)}: {count}. The one nearest to the true shift is at {nearest:.2f}."
 
     return draw
 

@@ -46,7 +46,7 @@
     const verdict = f === r ? "Both cost the same." : `${f < r ? "Forwards" : "Reverse"} needs ${ratio.toFixed(ratio < 10 ? 1 : 0)} times fewer.`;
     kit.say(`n = ${whole(n)} inputs, m = ${whole(m)} outputs. Multiplications: ${whole(f)} forwards, ${whole(r)} in reverse. ${verdict}`);
   };
-  const slider = (label, value, input) => kit.slider({ label, min: 0, max: data.log_max, step: 0.05, value: Math.log10(value),
+  const slider = (label, value, input) => kit.slider({ label, min: 0, max: data.log_max, step: 0.2, value: Math.log10(value),
     text: (v) => whole(10 ** v), input: (v) => { input(Math.round(10 ** v)); draw(); } });
   const inputs = slider("n inputs", n, (v) => (n = v)), outputs = slider("m outputs", m, (v) => (m = v));
   const set = (p, q) => () => { [n, m] = [p, q]; inputs.set(Math.log10(p)); outputs.set(Math.log10(q)); draw(); };

@@ -24,8 +24,8 @@ LARGEST = 2_000_000  # bytes
 def test_page_needs_no_network_and_complains_of_nothing(open_page, path):
     page = open_page(path).page  # the fixture checks both when the test ends
     page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
-    page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(300)
+    page.wait_for_load_state("load", timeout=60_000)
+    page.wait_for_timeout(1000)
     missing = page.evaluate(
         """[...document.images].filter((image) => image.checkVisibility() && !image.naturalWidth)
             .map((image) => image.src.slice(0, 99))"""
