@@ -12,6 +12,7 @@ registration  the loss J(w; θ) of a registration, with all its derivatives
 optimize      trust-region Newton, Levenberg-Marquardt, Gauss-Newton, gradient descent
 continuation  the path of the minimiser over θ: predictor and corrector, adaptive steps, image pyramids
 branches      all stationary points over θ, and the folds in which they end
+linear        conjugate gradients, and least squares with a choice of derivative
 plots         figures
 explore       sliders that work with and without a kernel
 """
