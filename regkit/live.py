@@ -9,6 +9,8 @@ import ipywidgets as ui
 
 from .explore import Choice, Explorer, Slider, encode
 
+_STEP = 0.05  # of the slider, in distances of two frames
+
 
 def view(explorer: Explorer) -> ui.VBox:
     """A widget that draws ``explorer`` at the values of its sliders. Errors in ``draw`` are shown in it."""
@@ -74,14 +76,16 @@ def _slider(parameter: Slider, first: int, to, interval: int | None = None, mark
     values, last = parameter.values, len(parameter.values) - 1
     low, high = sorted((values[0], values[-1]))
     named = {"tooltip": parameter.label}
-    slider = ui.FloatSlider(first, min=0, max=last, step=0.05, readout=False, **named)
+    slider = ui.FloatSlider(first, min=0, max=last, step=_STEP, readout=False, **named)
     kind = ui.BoundedIntText if isinstance(low, int) else ui.BoundedFloatText
     number = kind(_short(values[first]), min=low, max=high, step=None, **named)
     slider.layout, number.layout = ui.Layout(width="auto"), ui.Layout(width="7em")
     busy = []  # the slider moves the number and the number the slider: the one that moved first is right
 
     def slider_moved(event):
-        if not busy:
+        # Jupyter rounds the slider to its steps and may report that back: the number typed stays what it is.
+        rounded = abs(event["new"] - parameter.position(number.value)) < _STEP / 2
+        if not busy and not rounded:
             busy.append(slider)
             value = parameter.at(round(event["new"], 6))
             number.value = _short(value)

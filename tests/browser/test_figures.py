@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from regkit.explore import Guess, decode, explore, page_widget
 
@@ -219,7 +220,8 @@ def test_guess_on_the_slider(page, figure, shown):
     answer = asked.get_by_text("θ ≈ 1. 1 / (1 + 1).")
     assert not answer.is_visible() and not asked.locator(".rk-mark.rk-truth").count()
     asked.get_by_text("Compare with the answer").click()
-    assert answer.is_visible() and asked.locator(".rk-mark.rk-truth").is_visible()
+    expect(answer).to_be_visible()
+    expect(asked.locator(".rk-mark.rk-truth")).to_be_visible()  # set when "toggle" is told, a moment later
 
 
 def test_guess_among_options(page, figure):

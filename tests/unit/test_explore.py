@@ -273,6 +273,18 @@ def test_live_figure_draws_any_value(two):
     assert picture.value == two.frame(theta=0.1, view="value"), "at a frame, the exact value"
 
 
+def test_typed_number_survives_the_rounding_of_the_slider(one):
+    """The slider in the browser has steps, and tells the kernel where it has put itself."""
+    view = live.view(one)
+    (slider,), (number,) = find(view, "FloatSlider"), find(view, "BoundedFloatText")
+    number.value = 37.0
+    drawn = find(view, "Image")[0].value
+    slider.value = round(slider.value / slider.step) * slider.step
+    assert number.value == 37.0 and find(view, "Image")[0].value == drawn
+    slider.value += slider.step
+    assert number.value > 37.0 and find(view, "Image")[0].value != drawn
+
+
 def test_live_figure_plays(one):
     view = live.view(one)
     (play,), (slider,) = find(view, "Play"), find(view, "FloatSlider")
