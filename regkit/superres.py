@@ -1,0 +1,351 @@
+"""Super-resolution: one fine image f from q coarse ones, and the motions w between them.
+
+Coarse image j is the fine one, moved and averaged:  d_j = K f(y(·; w_j)). The spline through the values f
+is linear in f, so f(y(·; w_j)) = I(w_j) f with a matrix I that depends on w. Together with a penalty on the
+slope of f this is one linear least-squares problem in f:
+
+    ½‖A(w) f − b‖²,    A(w) = [ √h_d (K I(w_1); …; K I(w_q)) ]      b = [ √h_d d ]
+                              [ λ √h_f L                     ],         [ 0      ]
+
+K averages blocks of factor × factor cells, L takes differences divided by the side of a cell, h_d and h_f are
+the areas of a coarse and of a fine cell.
+Source: Chung, Haber & Nagy (2006), https://doi.org/10.1088/0266-5611/22/4/009.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from regkit._require import require
+from regkit.grid import Grid
+from regkit.optimize import newton_trust
+from regkit.registration import Registration
+from regkit.spline import coefficients, evaluate, smoothing_modes
+from regkit.transforms import Affine, Transform
+
+_DENSE = 1024  # up to so many unknowns AᵀA is formed, once per w: cheaper than two sparse products
+
+
+def pool(image: torch.Tensor, factor: int) -> torch.Tensor:
+    """K: means over blocks of factor × factor cells, (…, m₁, m₂) → (…, m₁/factor, m₂/factor)."""
+    *batch, m1, m2 = image.shape
+    return image.reshape(*batch, m1 // factor, factor, m2 // factor, factor).mean((-3, -1))
+
+
+def unpool(image: torch.Tensor, factor: int) -> torch.Tensor:
+    """Kᵀ: every value spread over its block and divided by factor²."""
+    return image.repeat_interleave(factor, -2).repeat_interleave(factor, -1) / factor**2
+
+
+def slopes(f: torch.Tensor, grid: Grid) -> torch.Tensor:
+    """L: differences of neighbours divided by h, first along x, then along y; (n, k) → (2n − m₁ − m₂, k)."""
+    image, (h1, h2) = f.reshape(*grid.shape, -1), grid.spacing
+    return torch.cat([(image.diff(dim=0) / h1).flatten(0, 1), (image.diff(dim=1) / h2).flatten(0, 1)])
+
+
+def slopes_adjoint(g: torch.Tensor, grid: Grid) -> torch.Tensor:
+    """Lᵀ, minus the divergence: along each axis minus the differences of (0, g, 0), divided by h."""
+    (m1, m2), (h1, h2), pad = grid.shape, grid.spacing, torch.nn.functional.pad
+    along_x, along_y = g[: (m1 - 1) * m2].reshape(m1 - 1, m2, -1), g[(m1 - 1) * m2 :].reshape(m1, m2 - 1, -1)
+    image = pad(along_x, (0, 0, 0, 0, 1, 1)).diff(dim=0) / h1 + pad(along_y, (0, 0, 1, 1)).diff(dim=1) / h2
+    return -image.flatten(0, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class SuperResolution:
+    """Coarse images and the model that explains them; everything but f and w.
+
+    templates: (q, m₁, m₂). grid: of the fine image; its shape is ``factor`` times (m₁, m₂). strength: λ ≥ 0.
+    transform: y(x; w_j). fixed: so many templates, counted from the first, are known to be in place; w holds
+    the parameters of the others, one after the other, (p,). With fixed = 0 nothing ties f to a frame: it and
+    all motions can drift together. cut_edge: leave out points more than one cell beyond the last centre,
+    where the spline is not yet zero. That is wrong, but the paper's code does it, and its figures need it.
+
+    Errors: ValueError if shapes do not fit, or λ < 0.
+    """
+
+    templates: torch.Tensor
+    grid: Grid
+    strength: float = 1e-2
+    transform: Transform = field(default_factory=Affine)
+    fixed: int = 1
+    cut_edge: bool = False
+
+    def __post_init__(self):
+        shape, fine = tuple(self.templates.shape), self.grid.shape
+        fits = len(shape) == 3 and len(fine) == 2 and fine[0] % shape[1] == 0
+        fits = fits and (fine[0] // shape[1] * shape[1], fine[0] // shape[1] * shape[2]) == fine
+        require(
+            fits,
+            f"expected templates (q, m1, m2) and a grid of a multiple of (m1, m2), got {shape} and {fine}",
+        )
+        require(self.strength >= 0, f"expected a strength λ ≥ 0, got {self.strength}")
+        require(0 <= self.fixed < shape[0], f"expected 0 to {shape[0] - 1} fixed templates, got {self.fixed}")
+
+    @property
+    def factor(self) -> int:
+        """Fine cells along the side of a coarse one."""
+        return self.grid.shape[0] // self.templates.shape[1]
+
+    @cached_property
+    def coarse(self) -> Grid:
+        """The grid of the templates."""
+        return Grid(self.grid.extent, tuple(self.templates.shape[1:]))
+
+    @property
+    def parameters(self) -> int:
+        """Length p of w."""
+        return self.transform.parameters * (len(self.templates) - self.fixed)
+
+    @cached_property
+    def points(self) -> torch.Tensor:
+        """The centres of the fine cells, (n, 2)."""
+        return self.grid.points(self.templates.dtype, self.templates.device)
+
+    @cached_property
+    def scales(self) -> tuple[float, float]:
+        """√h_d and λ √h_f: the weights of the data and of the penalty."""
+        return math.sqrt(self.coarse.cell_volume), self.strength * math.sqrt(self.grid.cell_volume)
+
+    @cached_property
+    def b(self) -> torch.Tensor:
+        """The right-hand side (√h_d d, 0), (m,)."""
+        m1, m2 = self.grid.shape
+        zeros = self.templates.new_zeros((m1 - 1) * m2 + m1 * (m2 - 1))
+        return torch.cat([self.scales[0] * self.templates.reshape(-1), zeros])
+
+    def identity(self) -> torch.Tensor:
+        """The w of no motion at all."""
+        still = self.transform.identity(self.templates.dtype, self.templates.device)
+        return still.repeat(len(self.templates) - self.fixed)
+
+    def motions(self, w: torch.Tensor) -> torch.Tensor:
+        """The parameters of all templates, (q, p_j): the fixed ones, and then those in w."""
+        shape = tuple(getattr(w, "shape", ()))
+        require(
+            shape == (self.parameters,), f"expected parameters of shape ({self.parameters},), got {shape}"
+        )
+        still = self.transform.identity(w.dtype, w.device).expand(self.fixed, -1)
+        return torch.cat([still, w.reshape(-1, self.transform.parameters)])
+
+    def model(self, w: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
+        """A(w) f, (n,) → (m,), as written on paper: slow, but torch.func differentiates it in w and f."""
+        c = coefficients(f.reshape(self.grid.shape), 0.0)
+        y = torch.cat([self.transform(motion, self.points) for motion in self.motions(w)])
+        data = pool(evaluate(c, self.grid, y).reshape(-1, *self.grid.shape), self.factor)
+        return torch.cat(
+            [self.scales[0] * data.reshape(-1), self.scales[1] * slopes(f[:, None], self.grid)[:, 0]]
+        )
+
+    def at(self, w: torch.Tensor) -> Operator:
+        """A(w) with all its weights computed: fast products."""
+        return Operator(self, w)
+
+    def upsampled(self, theta: float = 1e-2) -> torch.Tensor:
+        """The spline of template 0 at the fine points, (n,): what one template alone can give."""
+        return evaluate(coefficients(self.templates[0], theta), self.coarse, self.points)
+
+
+class Operator:
+    """A(w) at one w: products with A, Aᵀ, and the derivatives of both in w.
+
+    A row of the data belongs to a coarse pixel: the 4 × 4 weights of each of its fine points, averaged, with
+    their derivatives. ``forward`` and ``adjoint`` take vectors or columns. rows: m; data_rows: with data.
+    """
+
+    def __init__(self, problem: SuperResolution, w: torch.Tensor):
+        w = w.detach().to(problem.templates)
+        require(w.isfinite().all(), "expected finite parameters, got NaN or infinity among them")
+        self.problem, self.rows, self.data_rows = problem, len(problem.b), problem.templates.numel()
+        self._inverse = [_interpolation(cells, w) for cells in problem.grid.shape]
+
+        parts = [_pooled_weights(problem, motion) for motion in problem.motions(w)]
+        self._template = torch.cat([torch.full_like(pixel, j) for j, (pixel, _, _) in enumerate(parts)])
+        pixel, self._column, weights = (torch.cat(part) for part in zip(*parts, strict=True))
+        self._pixel = pixel + self._template * problem.coarse.count
+        value, self._slopes = problem.scales[0] * weights[:, 0], problem.scales[0] * weights[:, 1:]
+        shape = (self.data_rows, problem.grid.count)
+        self._matrix = _sparse(self._pixel, self._column, value, shape)
+        self._transposed = _sparse(self._column, self._pixel, value, shape[::-1])
+
+    def _filter(self, f: torch.Tensor) -> torch.Tensor:
+        """Values to spline coefficients, (n, k): B⁻¹ along both axes. It is its own adjoint."""
+        (m1, m2), (along_x, along_y) = self.problem.grid.shape, self._inverse
+        return (along_y @ (along_x @ f.reshape(m1, -1)).reshape(m1, m2, -1)).flatten(0, 1)
+
+    def forward(self, f: torch.Tensor) -> torch.Tensor:
+        """A f: (n,) → (m,), or (n, k) → (m, k)."""
+        columns = f.reshape(len(f), -1)
+        data = self._matrix @ self._filter(columns)
+        rows = torch.cat([data, self.problem.scales[1] * slopes(columns, self.problem.grid)])
+        return rows.reshape(-1, *f.shape[1:])
+
+    def adjoint(self, y: torch.Tensor) -> torch.Tensor:
+        """Aᵀ y: (m,) → (n,), or (m, k) → (n, k)."""
+        columns = y.reshape(len(y), -1)
+        data = self._filter(self._transposed @ columns[: self.data_rows])
+        smooth = self.problem.scales[1] * slopes_adjoint(columns[self.data_rows :], self.problem.grid)
+        return (data + smooth).reshape(-1, *y.shape[1:])
+
+    @cached_property
+    def gram(self) -> torch.Tensor:
+        """AᵀA as a full matrix (n, n), for small problems."""
+        return self.adjoint(self.forward(torch.eye(self.problem.grid.count).to(self.problem.templates)))
+
+    def normal(self, f: torch.Tensor) -> torch.Tensor:
+        """AᵀA f, for vectors or columns."""
+        return self.gram @ f if len(f) <= _DENSE else self.adjoint(self.forward(f))
+
+    def derivative(self, f: torch.Tensor) -> torch.Tensor:
+        """D(f) = ∂(A(w) f)/∂w, (m, p). The rows of template j depend on w_j alone: D is block diagonal."""
+        q, k = len(self.problem.templates), self._slopes.shape[1]
+        terms = self._slopes * self._filter(f[:, None])[self._column]
+        blocks = terms.new_zeros(self.data_rows, k).index_add_(0, self._pixel, terms).reshape(q, -1, k)
+        data = torch.block_diag(*blocks)[:, -self.problem.parameters :]
+        return torch.nn.functional.pad(data, (0, 0, 0, self.rows - self.data_rows))
+
+    def adjoint_derivative(self, y: torch.Tensor) -> torch.Tensor:
+        """E(y) = ∂(A(w)ᵀ y)/∂w, (n, p): column by column, the adjoint of what ``derivative`` does."""
+        q, n, k = len(self.problem.templates), self.problem.grid.count, self._slopes.shape[1]
+        terms = self._slopes * y[self._pixel, None]
+        blocks = terms.new_zeros(n * q, k).index_add_(0, self._column * q + self._template, terms)
+        return self._filter(blocks.reshape(n, q * k)[:, -self.problem.parameters :])
+
+
+def _pooled_weights(problem: SuperResolution, motion: torch.Tensor):
+    """K I(w_j) and its derivative as entries of a sparse matrix: coarse pixel (e,), coefficient (e,), and
+    values (e, 1 + p_j), the weight and its derivative in w_j. Entries with the same place are added."""
+    index, weights = _weights(problem.grid, problem.transform(motion, problem.points), problem.cut_edge)
+    slope = torch.bmm(
+        weights[..., 1:], problem.transform.jacobian(motion, problem.points)
+    )  # through y(x; w_j)
+    values = torch.cat([weights[..., :1], slope], dim=-1) / problem.factor**2
+
+    pixel = torch.arange(problem.coarse.count, device=index.device).reshape(problem.coarse.shape)
+    pixel = pixel.repeat_interleave(problem.factor, 0).repeat_interleave(
+        problem.factor, 1
+    )  # of every fine point
+    entries = torch.stack([pixel.reshape(-1, 1).expand(-1, 16), index]).flatten(1)
+    shape = (problem.coarse.count, problem.grid.count, values.shape[-1])
+    summed = torch.sparse_coo_tensor(entries, values.flatten(0, 1), shape, check_invariants=False).coalesce()
+    return *summed.indices(), summed.values()
+
+
+def _weights(grid: Grid, y: torch.Tensor, cut_edge: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """The spline at y (n, 2) as a sum over 16 coefficients: their index (n, 16), and the weights of the value
+    and of its derivatives along x and y, (n, 16, 3). Outside the grid coefficients, so weights, are zero."""
+    h, cells = y.new_tensor(grid.spacing), torch.tensor(grid.shape, device=y.device)
+    u = y / h - 0.5
+    cell = u.floor()
+    tap = torch.arange(-1, 3, device=y.device)[:, None, None] + cell.clamp(-5, max(grid.shape) + 5).long()
+    inside = (tap >= 0) & (tap < cells)  # (4, n, 2)
+    if cut_edge:
+        inside = inside & (u < cells)
+    t = u - cell
+    s = 1 - t  # the four pieces of the cubic B-spline, as in ``spline``, and their derivatives
+    value = torch.stack([s**3, (3 * t - 6) * t**2 + 4, (3 * s - 6) * s**2 + 4, t**3]) * inside
+    slope = torch.stack([-3 * s**2, (9 * t - 12) * t, (12 - 9 * s) * s, 3 * t**2]) * inside / h
+
+    tap = tap.clamp(min=0).minimum(cells - 1)
+    index = tap[:, None, :, 0] * grid.shape[1] + tap[None, :, :, 1]  # (4, 4, n)
+    (v1, v2), (s1, s2) = value.unbind(-1), slope.unbind(-1)
+    weights = [along_x[:, None] * along_y for along_x, along_y in ((v1, v2), (s1, v2), (v1, s2))]
+    return index.flatten(0, 1).T, torch.stack(weights, dim=-1).flatten(0, 1).transpose(0, 1)
+
+
+def _interpolation(cells: int, like: torch.Tensor) -> torch.Tensor:
+    """B⁻¹ of one axis: values to interpolating coefficients."""
+    _, modes, analysis = smoothing_modes(cells)
+    return (modes @ analysis).to(like)
+
+
+def _sparse(row, column, values, shape: tuple[int, int]) -> torch.Tensor:
+    """A matrix in compressed rows."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+        entries = torch.stack([row, column])
+        return (
+            torch.sparse_coo_tensor(entries, values, shape, check_invariants=False).coalesce().to_sparse_csr()
+        )
+
+
+# Problems whose answer is known, and where to start.
+
+
+@dataclass(frozen=True, eq=False)
+class Synthetic:
+    """A problem made from a known image and known motions."""
+
+    problem: SuperResolution
+    image: torch.Tensor
+    w_true: torch.Tensor
+
+    def error(self, f: torch.Tensor) -> float:
+        """‖f − image‖ / ‖image‖."""
+        return float((f.reshape(-1) - self.image.reshape(-1)).norm() / self.image.norm())
+
+
+def random_affines(
+    count: int, centre: tuple[float, float], seed: int = 2, scales=(0.95, 1.3), degrees=(0.0, 45.0)
+) -> torch.Tensor:
+    """Motions y = A (x − c) + c, A = rotation · diag(s₁, s₂), one for each seed from ``seed`` on: (count, 6).
+
+    They are the parameters of ``Affine()``. NumPy's old generator makes the paper's problem the same as here.
+    """
+    motions = []
+    for number in range(seed, seed + count):
+        draw = np.random.RandomState(number).uniform
+        stretch, angle, c = draw(*scales, 2), math.radians(draw(*degrees)), np.array(centre)
+        A = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]) * stretch
+        motions.append(torch.from_numpy(np.concatenate([A.reshape(-1), c - A @ c])))
+    return torch.stack(motions)
+
+
+def synthetic(
+    image: torch.Tensor,
+    grid: Grid,
+    *,
+    factor: int = 2,
+    count: int = 4,
+    seed: int = 2,
+    noise: float = 0.0,
+    **options,
+) -> Synthetic:
+    """``count`` coarse templates of ``image``: the first in place, the others moved by ``random_affines``.
+
+    image: (m₁, m₂), multiples of ``factor``. noise: standard deviation of what is added to the templates, in
+    grey values. options: strength, fixed, cut_edge of ``SuperResolution``. The defaults are the paper's. The
+    templates are made by the model itself, so at w_true only λ and noise stand between f and the image.
+    """
+    coarse = tuple(cells // factor for cells in grid.shape)
+    model = SuperResolution(image.new_zeros(count, *coarse), grid, **options)
+    moving = random_affines(count - 1, tuple(side / 2 for side in grid.extent), seed).to(image)
+    motions = torch.cat([model.transform.identity(image.dtype, image.device)[None], moving])
+    w_true = motions[model.fixed :].reshape(-1)
+    data = model.at(w_true).forward(image.reshape(-1))[: model.templates.numel()] / model.scales[0]
+    added = torch.randn(len(data), dtype=image.dtype, generator=torch.Generator().manual_seed(seed)).to(image)
+    templates = (data + noise * added).reshape(count, *coarse)
+    return Synthetic(replace(model, templates=templates), image, w_true)
+
+
+def register_templates(
+    problem: SuperResolution, thetas=(100.0, 10.0, 1.0, 0.1, 0.01, 0.001), iterations: int = 50
+) -> torch.Tensor:
+    """A start for w: template 0 registered to every other one, from the coarsest scale θ to the finest.
+
+    Template j is K f(y(x; w_j)), and that is roughly template 0 at y(x; w_j).
+    """
+    found = [problem.transform.identity(problem.templates.dtype, problem.templates.device)]
+    for template in problem.templates[1:]:
+        pair = Registration(problem.templates[0], template, problem.coarse, transform=problem.transform)
+        w = found[0]
+        for theta in thetas:
+            w = newton_trust(pair.at(theta), w, iterations=iterations).x
+        found.append(w)
+    return torch.cat(found[problem.fixed :])
