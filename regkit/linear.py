@@ -381,7 +381,9 @@ def solve(
         if tail == "chebyshev":
             require(bounds is not None, "expected bounds of the eigenvalues for a Chebyshev tail, got None")
             return chebyshev(traced, b, state.x, last, bounds)
-        return run(traced, _begin(traced, b, state.x, M) if tail == "restart" else state, last).x
+        if tail == "restart" or last == limit:  # with nothing before it, a tail is the whole run
+            state = _begin(traced, b, state.x, M)
+        return run(traced, state, last).x
 
     x = run(frozen, start, limit).x
     if derivative == "none":

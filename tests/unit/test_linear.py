@@ -246,6 +246,20 @@ def test_implicit_with_k_tangent_iterations_gets_better_with_k(family):
     assert errors[0] > errors[1] > errors[2] > errors[3] and errors[3] < 1e-3
 
 
+def test_a_tail_with_nothing_before_it_is_the_whole_run(family):
+    matrix, rhs, w, _ = family
+    x0, options = 0.1 * rhs(w), {"maxiter": 12, "rtol": 0.0}
+
+    def jacobian(**more):
+        return torch.func.jacfwd(
+            lambda w: solve(lambda w, x: matrix(w) @ x, rhs(w), w, x0, **options, **more)
+        )(w)
+
+    expected = jacobian(derivative="unrolled")
+    for tail in ("restart", "continue"):
+        assert relative(jacobian(derivative="last", last=12, tail=tail), expected) < 1e-12
+
+
 def test_differentiating_the_last_half_is_sound_for_chebyshev_and_implicit_only(random):
     """Half of 60 iterations of CG, restarted or continued: far worse than none at all (relative error 1)."""
     A0, A1, b, w = spd(random, 60), random(60, 60), random(60), torch.zeros(1, dtype=torch.float64)
