@@ -9,8 +9,9 @@ PY := $(BIN)/python
 BOOK := _build/html/index.html
 PAGES := _build/pages
 
-# What the pages are made from: the code that their figures run, and everything in book/.
+# What the pages are made from: the code that their figures run, recorded runs, and everything in book/.
 CODE := $(shell find regkit book -name '*.py' -o -name '*.js' -o -name '*.css' -not -path 'book/_static/*')
+CODE += $(wildcard benchmarks/*.json benchmarks/*.npz)
 SOURCES := $(shell find book -type f -not -path '*/.*' -not -path '*/__pycache__/*')
 NOTEBOOKS = $(shell $(PY) tools/toc.py --notebooks)
 
@@ -63,8 +64,9 @@ _build/code: $(CODE) requirements.txt
 	@mkdir -p _build && rm -rf _build/.jupyter_cache _build/jupyter_execute _build/.doctrees _build/html
 	@touch $@
 
-$(PAGES): $(VENV)/installed _build/code _config.yml _toc.yml tools/book_pages.py $(SOURCES)
-	@echo "Building the book: notebooks that changed are executed, a minute or less each"
+$(PAGES): $(VENV)/installed _build/code _config.yml _toc.yml tools/book_pages.py tools/execute.py $(SOURCES)
+	@echo "Building the book: notebooks that changed are executed first, a minute or less each"
+	$(PY) tools/execute.py
 	$(BIN)/jupyter-book build . -W -n --keep-going || { rm -rf _build/.doctrees; \
 		echo "A page has a fault, see above; the pages are in _build/html all the same."; exit 1; }
 	@touch $@
