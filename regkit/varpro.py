@@ -194,7 +194,12 @@ class Point:
 
     def _project(self, w: torch.Tensor | Dual, derivative: str) -> torch.Tensor | Dual:
         """f(w), from AᵀA f = Aᵀb, with the derivative of that name if w is ``Dual``."""
-        A, options = self.operator, self.reduced
+        A, options = self.operator, {name: getattr(self.reduced, name) for name in _SOLVER}
+        start = self.reduced.f0
+        if derivative == "implicit":  # f is known already: all iterations are for the tangents
+            start, counts = self.f, (options["tangent_maxiter"], options["maxiter"])
+            limit = next((n for n in counts if n is not None), 10 * len(start))
+            options |= {"maxiter": 0, "tangent_maxiter": limit}
 
         def slope(f):  # ∂(AᵀA f)/∂w
             self.products += len(self.w)
@@ -204,12 +209,10 @@ class Point:
             lambda w, f: apply_linear(f, self._normal, self._normal, w, slope),
             apply_linear(self.b, A.adjoint, A.forward, w, A.adjoint_derivative),
             w,
-            self.f
-            if derivative == "implicit"
-            else options.f0,  # for "implicit" only the derivative is left to do
+            start,
             derivative=derivative,
             preconditioner=self._preconditioner,
-            **{name: getattr(options, name) for name in _SOLVER},
+            **options,
         )
 
 

@@ -79,11 +79,11 @@ def figure_8(record, total=200):
     """Final image error over the part that is differentiated: every start is a mark."""
     figure, ax = plt.subplots(figsize=(6.4, 3.5))
     percents = record["percents"]
-    for shift, tail in zip((-0.9, 0.0, 0.9), ("restart", "chebyshev", "implicit"), strict=True):
+    for tail, mark in zip(("restart", "chebyshev", "implicit"), "os^", strict=True):
         errors, color = final_errors(record, tail, total), COLORS[HUES[tail]]
-        ax.plot(percents, np.nanmedian(errors, axis=1), color=color, lw=1.2, label=NAMES[tail])
-        for values in errors.T:
-            ax.plot(percents + shift, values, "o", ms=4, color=color)
+        ax.plot(percents, np.nanmedian(errors, axis=1), color=color, lw=1.2)
+        for k, values in enumerate(errors.T):
+            ax.plot(percents, values, mark, ms=4.5, color=color, label=None if k else NAMES[tail])
     ax.axhline(100 * float(record["true_error"]), color="0.4", ls=":", label="with the true motions")
     ax.set(xlabel=f"per cent of {total} iterations that are differentiated", ylabel="final image error in %")
     ax.set(ylim=(0, 45), xlim=(-3, 103))
@@ -114,15 +114,19 @@ class Toy:
         truth = getattr(self, of)
         return float((x - truth).norm() / truth.norm())
 
-    def tangent(self, tail, total, last):
-        """ẋ as ``solve`` gives it, with ``last`` of ``total`` iterations differentiated."""
+    def solution(self, tail, total, last, w):
+        """x(w) as ``solve`` gives it, with ``last`` of ``total`` iterations differentiated."""
         options = {"maxiter": total, "rtol": 0.0}
         if tail == "implicit":
             options |= {"derivative": "implicit", "tangent_maxiter": last}
         else:
             options |= {"derivative": "last", "last": last, "tail": tail, "bounds": (1.0, 200.0)}
+        return solve(self.product, self.b, w, **options)
+
+    def tangent(self, tail, total, last):
+        """Its derivative ẋ at w = 0, as AD sees it."""
         zero, one = self.b.new_zeros(1), self.b.new_ones(1)
-        return torch.func.jvp(lambda w: solve(self.product, self.b, w, **options), (zero,), (one,))[1]
+        return torch.func.jvp(lambda w: self.solution(tail, total, last, w), (zero,), (one,))[1]
 
 
 def toy(seed=0, n=60, condition=200.0):
@@ -178,8 +182,9 @@ def two_right_hand_sides(toy, total=30):
         if name == "chebyshev":
             p = semi_iteration(toy.values, k)
         else:
-            first = cg(lambda x: toy.A @ x, toy.b, rtol=0.0, maxiter=total - k).x
-            own = -(toy.B @ toy.x) if name == "implicit" else toy.b - toy.A @ first
+            first = cg(toy.A.matmul, toy.b, rtol=0.0, maxiter=total - k).x
+            last = cg(toy.A.matmul, toy.b, rtol=0.0, maxiter=total).x
+            own = -(toy.B @ last) if name == "implicit" else toy.b - toy.A @ first
             p = polynomial(toy.A, toy.values, own, k)
         size = p.abs()
         right.loglog(toy.values, size.clamp(min=1e-7), "o-", ms=3, lw=1, color=COLORS[HUES[name]])
@@ -203,7 +208,7 @@ def lag(toy, most=80):
     def rows(f):
         return [f(n) for n in counts]
 
-    value = rows(lambda n: toy.error(cg(lambda x: toy.A @ x, toy.b, rtol=0.0, maxiter=n).x))
+    value = rows(lambda n: toy.error(cg(toy.A.matmul, toy.b, rtol=0.0, maxiter=n).x))
     unrolled = rows(lambda n: toy.error(toy.tangent("restart", n, n), "x_dot"))
     implicit = rows(lambda n: toy.error(toy.tangent("implicit", n, n), "x_dot"))
     figure, ax = plt.subplots(figsize=(6.4, 3.2))
@@ -225,12 +230,12 @@ def luck(toy, last=20):
         ax.semilogy(counts, errors["value"], color=COLORS["black"], label="x before the restart")
         name = f"tangent, last {last} differentiated"
         ax.semilogy(counts, errors["tangent"], color=COLORS["vermillion"], label=name)
-        ax.axhline(1, color="0.4", lw=1)
-        value = toy.error(cg(lambda x: toy.A @ x, toy.b, rtol=0.0, maxiter=before).x)
+        ax.axhline(1, color="0.4", lw=1, ls=":", label="a tangent of zero")
+        value = toy.error(cg(toy.A.matmul, toy.b, rtol=0.0, maxiter=before).x)
         tangent = toy.error(toy.tangent("restart", before + last, last), "x_dot")
-        ax.plot([before, before], [value, tangent], "o", ms=8, color=COLORS["blue"])
+        ax.plot([before, before], [value, tangent], "o", ms=8, color=COLORS["blue"], label="at the slider")
         ax.set(xlabel="iterations before the restart", ylabel="relative error", ylim=(1e-16, 1e6))
-        ax.legend(loc="center right")
+        ax.legend(loc=(0.5, 0.4))
         of_x, of_tangent = number_text(value), number_text(tangent)
         return f"Restart after {before} iterations: the error of x is {of_x}, of its tangent {of_tangent}."
 
@@ -240,7 +245,7 @@ def luck(toy, last=20):
 @lru_cache(maxsize=4)
 def _luck(toy, last):
     counts = range(0, 141, 4)
-    value = [toy.error(cg(lambda x: toy.A @ x, toy.b, rtol=0.0, maxiter=n).x) for n in counts]
+    value = [toy.error(cg(toy.A.matmul, toy.b, rtol=0.0, maxiter=n).x) for n in counts]
     tangent = [toy.error(toy.tangent("restart", n + last, last), "x_dot") for n in counts]
     return {"value": value, "tangent": tangent}
 

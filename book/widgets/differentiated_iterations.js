@@ -46,20 +46,20 @@
   const plain = (ticks, unit = "") => ({ low: ticks[0], high: ticks[ticks.length - 1], ticks, text: (v) => `${v}${unit}` });
   const log = (v) => (v > 0 ? Math.log10(v) : v === 0 ? -99 : NaN);
 
-  const slopes = panel("Error of the Jacobian", plain([0, 25, 50, 75, 100], " %"), decades(-8, 12, 4), "of the iterations differentiated");
+  const slopes = panel("Error of the Jacobian, ‖J − J*‖ / ‖J*‖", plain([0, 25, 50, 75, 100], " %"), decades(-8, 12, 4), "of the iterations differentiated");
   const others = names.map((_, k) => slopes.curve(hues[k], 1.5, "2 3"));
   const all = names.map((_, k) => slopes.curve(hues[k], 3));
   const dot = kit.svg("circle", { r: 6, stroke: text, "stroke-width": 1.5 });
   slopes.svg.append(dot);
 
-  const taylor = panel("Taylor test: ‖r(w+hv) − r(w) − hJv‖", decades(-9, 0, 3), decades(-12, 4, 4), "step h");
+  const taylor = panel("Taylor test: ‖r(w+hv) − r(w) − hJv‖", decades(-9, 0, 3), decades(-4, 8, 4), "step h");
   const [good, bad, chosen] = [taylor.curve(green, 1.5, "5 4"), taylor.curve(muted, 1.5, "2 3"), taylor.curve(vermillion, 3)];
 
   const steps = panel("Image error over the optimiser's steps", plain([0, 3, 6, 9]), plain([0, 10, 20, 30, 40, 50], " %"), "step");
   const [best, slow] = [steps.curve(green, 1.5, "5 4"), steps.curve(muted, 1.5, "2 3")];
   const runs = Array.from({ length: S }, () => steps.curve(vermillion, 2));
-  taylor.note(W - right - 2, TALL - bottom - 22, "dashed: all differentiated", green, { "text-anchor": "end" });
-  taylor.note(W - right - 2, TALL - bottom - 7, "dotted: none", muted, { "text-anchor": "end" });
+  taylor.note(left + 6, top + 12, "dashed: all differentiated", green, { "text-anchor": "start" });
+  taylor.note(left + 6, top + 27, "dotted: none", muted, { "text-anchor": "start" });
   steps.note(left + 6, TALL - bottom - 22, "dashed: exact Jacobian", green, { "text-anchor": "start" });
   steps.note(left + 6, TALL - bottom - 7, "dotted: nothing differentiated", muted, { "text-anchor": "start" });
 
