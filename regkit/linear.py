@@ -42,6 +42,7 @@ class Solution:
 
     @property
     def iterations(self) -> int:
+        """How many there were."""
         return len(self.residuals) - 1
 
 
@@ -85,7 +86,7 @@ def _iterate(A: Map, state: _State, target: torch.Tensor, limit: int, M: Map | N
             break
         q = A(p)
         curvature = _dot(p, q)
-        matters = norms[-1] > target.clamp(min=torch.finfo(target.dtype).eps * norms[0])
+        matters = ~(norms[-1] <= target.clamp(min=torch.finfo(target.dtype).eps * norms[0]))
         if _holds((matters & ~(curvature.detach() > 0)).any()):  # true for NaN as well
             worst = float(curvature.detach().min())
             return (
@@ -110,10 +111,27 @@ def _holds(condition: torch.Tensor) -> bool:
 
 
 def _target(b: torch.Tensor, rtol: float, atol: float) -> torch.Tensor:
-    """The residual norm at which to stop, max(atol, rtol ‖b‖), of each column."""
+    """The residual norm at which to stop, max(atol, rtol ‖b‖), of each column.
+
+    A tolerance below ten units of rounding cannot be met; rtol = 0 asks for all iterations, whatever is left.
+    """
     require(rtol >= 0 and atol >= 0, f"expected tolerances ≥ 0, got rtol {rtol} and atol {atol}")
     require(b.isfinite().all(), "expected a right-hand side of finite numbers, got NaN or infinity in it")
-    return (rtol * _dot(b, b).sqrt()).clamp(min=atol)
+    square = _dot(b, b)
+    fits = square.isfinite() & ((square > 0) | (b == 0).all(0))
+    require(fits.all(), f"expected ‖b‖² within the range of {b.dtype}: scale b")
+    if rtol > 0:
+        rtol = max(rtol, 10 * torch.finfo(b.dtype).eps)
+    return (rtol * square.sqrt()).clamp(min=atol)
+
+
+def _limit(b: torch.Tensor, x0: torch.Tensor | None, maxiter: int | None) -> int:
+    """How many iterations there may be for a solution of the shape of b, after a look at the start."""
+    require(maxiter is None or maxiter >= 0, f"expected a number of iterations ≥ 0, got {maxiter}")
+    if x0 is not None:
+        require(x0.shape == b.shape, f"expected a start of shape {tuple(b.shape)}, got {tuple(x0.shape)}")
+        require(x0.detach().isfinite().all(), "expected a start of finite numbers, got NaN or infinity in it")
+    return 10 * b.shape[0] if maxiter is None else maxiter
 
 
 def cg(
@@ -133,11 +151,11 @@ def cg(
     ‖b − A x‖ ≤ max(atol, rtol ‖b‖); the run ends when all are, or after ``maxiter`` (10 n) iterations. A
     direction with pᵀAp ≤ 0 is a breakdown: the run ends with the iterate before it, and the message says so.
 
-    Errors: ValueError for a right-hand side with NaN, negative tolerances, or an x0 of another shape.
+    Errors: ValueError for NaN in b or x0, norms that overflow, negative tolerances, an x0 of another shape.
     """
+    limit = _limit(b, x0, maxiter)
     if x0 is not None:
-        require(x0.shape == b.shape, f"expected a start of shape {tuple(b.shape)}, got {tuple(x0.shape)}")
-    limit = 10 * len(b) if maxiter is None else maxiter
+        x0 = x0 * (b != 0).any(0)  # where b = 0 the solution is known
     start = _begin(A, b, x0, preconditioner)
     state, norms, message = _iterate(A, start, _target(b, rtol, atol), limit, preconditioner)
     return Solution(state.x, torch.stack(norms), message.startswith("converged"), message)
@@ -160,13 +178,15 @@ def cgls(
     ``cg`` does, with ‖Aᵀd‖ ≤ max(atol, rtol ‖Aᵀb‖). Source: Björck (1996), section 7.4,
     https://doi.org/10.1137/1.9781611971484.
     """
+    rhs = At(b)
+    limit, target = _limit(rhs, x0, maxiter), _target(rhs, rtol, atol)
+    if x0 is not None:
+        x0 = x0 * (rhs != 0).any(0)
     d = b if x0 is None else b - A(x0)
-    s = At(d)
-    target = _target(s if x0 is None else At(b), rtol, atol)
-    limit = 10 * len(s) if maxiter is None else maxiter
+    s = rhs if x0 is None else At(d)
     x, p, rho = torch.zeros_like(s) if x0 is None else x0, s, _dot(s, s)
     norms = [rho.sqrt()]
-    while (norms[-1] > target).any() and len(norms) <= limit:
+    while not (norms[-1] <= target).all() and len(norms) <= limit:
         q = A(p)
         alpha = _ratio(rho, _dot(q, q))
         x, d = x + alpha * p, d - alpha * q
@@ -190,8 +210,11 @@ def chebyshev(A: Map, b: torch.Tensor, x0: torch.Tensor, iterations: int, bounds
     centre, radius = (high + low) / 2, (high - low) / 2
     x, r = x0, b - A(x0)
     d, rho = r * (1 / centre), radius / centre
-    for _ in range(iterations):
-        x, r = x + d, r - A(d)
+    for k in range(iterations):
+        x = x + d
+        if k == iterations - 1:
+            break
+        r = r - A(d)
         rho, old = 1 / (2 * centre / radius - rho), rho
         d = d * (rho * old) + r * (2 * rho / radius)
     return x
@@ -222,6 +245,8 @@ class _Linear(torch.autograd.Function):
 
     @staticmethod
     def _slope(ctx):
+        shape = tuple(ctx.saved_tensors[0].shape)
+        require(len(shape) == 1, f"expected a vector x for a derivative in w, got columns, {shape}")
         return _Linear.apply(ctx.saved_tensors[0].detach(), None, ctx.maps[2], None, None)
 
     @staticmethod
@@ -278,10 +303,11 @@ class Dual:
         """w (p,) as the variables, ẇ = I: ``f(Dual.variables(w)).tangents`` is the Jacobian of f."""
         return cls(w, torch.eye(len(w), dtype=w.dtype, device=w.device))
 
-    shape = property(lambda self: self.value.shape)
-    ndim = property(lambda self: self.value.ndim)
+    shape = property(lambda self: self.value.shape, doc="Shape of the value.")
+    ndim = property(lambda self: self.value.ndim, doc="Dimensions of the value.")
 
     def detach(self) -> torch.Tensor:
+        """The value alone."""
         return self.value
 
     def __add__(self, other):
@@ -302,11 +328,14 @@ class Dual:
         return Dual(self.value @ other, other @ self.tangents)
 
     def __rtruediv__(self, other):
-        inverse = 1 / self.value
-        return Dual(inverse, -_wide(inverse * inverse) * self.tangents) * other
+        ratio = other / self.value
+        return Dual(ratio, -_wide(ratio / self.value) * self.tangents)
 
     def __truediv__(self, other):
-        return self * (1 / other)
+        if not isinstance(other, Dual):
+            return self * (1 / other)
+        ratio = self.value / other.value  # (ȧ − (a/b) ḃ)/b: b² would underflow where residuals are tiny
+        return Dual(ratio, (self.tangents - _wide(ratio) * other.tangents) / _wide(other.value))
 
     def __neg__(self):
         return self * -1.0
@@ -317,7 +346,10 @@ class Dual:
     def __rsub__(self, other):
         return -self + other
 
-    __radd__, __rmul__, __rmatmul__ = __add__, __mul__, __matmul__
+    def __rmatmul__(self, other):
+        return Dual(other @ self.value, other @ self.tangents)
+
+    __radd__, __rmul__ = __add__, __mul__
 
 
 def solve(
@@ -344,20 +376,25 @@ def solve(
     derivative:
 
     "none"      x is a constant.
-    "unrolled"  all iterations are differentiated. ẋ converges like x, some way behind it.
+    "unrolled"  all iterations are differentiated. ẋ converges like x, some way behind it, until rounding
+                errors, which it amplifies, take over. From a start x0 that is right already there are no
+                iterations, and ẋ = 0.
     "last"      of ``maxiter`` iterations the ``last`` k are differentiated. tail: "restart" runs k new
                 iterations from the undifferentiated iterate; "continue" keeps residual and direction, as
                 constants; "chebyshev" runs k steps of ``chebyshev`` with ``bounds``. Only the third is sound.
     "implicit"  A ẋ = ḃ − Ȧ x, to ``tangent_rtol`` or for ``tangent_maxiter`` iterations (by default rtol and
                 maxiter), all tangents in one batched run. Its error is that tolerance and that of x.
 
-    Differentiable once, in forward or reverse mode, or with w and b as ``Dual``. ``vmap`` over b runs one
-    batched solve; over w it needs an A of torch operations, and takes all of ``maxiter`` iterations.
-    Errors: ValueError for an unknown name, k outside 0 … maxiter, or a breakdown of the iteration.
+    Differentiable in forward or reverse mode, or with w and b as ``Dual``; "implicit" once only, a second
+    derivative of it is wrong. ``vmap`` over b runs one batched solve. ``vmap`` over w needs an A of torch
+    operations, and "implicit" cannot be differentiated under it (use a loop, or "unrolled"). Under ``vmap``
+    no run ends before ``maxiter``, and a breakdown goes unseen.
+    Errors: ValueError for an unknown name, k outside 0 … maxiter, a start of another shape, a breakdown of an
+    iteration, or a tangent system without a solution.
     """
     require(derivative in ("none", "unrolled", "last", "implicit"), f"unknown derivative {derivative!r}")
     require(tail in ("restart", "continue", "chebyshev"), f"unknown tail {tail!r}")
-    limit = 10 * b.shape[0] if maxiter is None else maxiter
+    limit = _limit(b, x0, maxiter)
     target, M = _target(b.detach(), rtol, atol), preconditioner
 
     def traced(x):
@@ -366,7 +403,7 @@ def solve(
     def frozen(x):
         return A(w.detach(), x)
 
-    def run(matrix, state, iterations):
+    def run(matrix, state, iterations, target=target):
         state, _, message = _iterate(matrix, state, target, iterations, M)
         require(not message.startswith("breakdown"), message)
         return state
@@ -383,7 +420,7 @@ def solve(
             return chebyshev(traced, b, state.x, last, bounds)
         if tail == "restart" or last == limit:  # with nothing before it, a tail is the whole run
             state = _begin(traced, b, state.x, M)
-        return run(traced, state, last).x
+        return run(traced, state, last, torch.zeros_like(target)).x  # all k of them, also where x is right
 
     x = run(frozen, start, limit).x
     if derivative == "none":
@@ -391,14 +428,29 @@ def solve(
 
     tolerance = rtol if tangent_rtol is None else tangent_rtol
     steps = limit if tangent_maxiter is None else tangent_maxiter
+    patient = maxiter is None and tangent_maxiter is None
 
     def inverse(rhs):
-        return cg(frozen, rhs, rtol=tolerance, maxiter=steps, preconditioner=M).x
+        return inverse_of(frozen, rhs, tolerance, steps, M, patient)
 
     # At fixed x the defect b(w) − A(w) x has the derivative ḃ − Ȧ x: the right-hand side of the tangent
     # system. Its value is subtracted, so that x stays what it is and only the derivative passes through A⁻¹.
     defect = b - A(w, x)
     return x + apply_linear(defect - defect.detach(), inverse, inverse)
+
+
+def inverse_of(A: Map, rhs: torch.Tensor, rtol: float, maxiter: int | None, M: Map | None, patient: bool):
+    """A⁻¹ of all columns of ``rhs``, for the systems of tangents: what ``cg`` gives, or an error.
+
+    patient: nobody limited the iterations. Then a residual that stays means that there is no solution.
+    """
+    found = cg(A, rhs, rtol=rtol, maxiter=maxiter, preconditioner=M)
+    require(not found.message.startswith("breakdown"), f"tangent system: {found.message}")
+    if patient:
+        size = _dot(rhs, rhs).sqrt()
+        solved = found.residuals[-1] <= 1e-3 * size
+        require(solved.all(), "expected a tangent system with a solution, and found none: is A singular?")
+    return found.x
 
 
 def least_squares(A, At, b: torch.Tensor, w: torch.Tensor, x0: torch.Tensor | None = None, **options):

@@ -29,12 +29,14 @@ from regkit.registration import Registration
 from regkit.spline import coefficients, evaluate, smoothing_modes
 from regkit.transforms import Affine, Transform
 
-_DENSE = 1024  # up to so many unknowns AᵀA is formed, once per w: cheaper than two sparse products
+_DENSE = 400  # up to so many unknowns AᵀA is formed, once per w: cheaper than two sparse products
 
 
 def pool(image: torch.Tensor, factor: int) -> torch.Tensor:
     """K: means over blocks of factor × factor cells, (…, m₁, m₂) → (…, m₁/factor, m₂/factor)."""
     *batch, m1, m2 = image.shape
+    fits = factor >= 1 and m1 % factor == 0 and m2 % factor == 0
+    require(fits, f"expected sides that are multiples of the factor {factor}, got {m1} × {m2}")
     return image.reshape(*batch, m1 // factor, factor, m2 // factor, factor).mean((-3, -1))
 
 
@@ -52,7 +54,9 @@ def slopes(f: torch.Tensor, grid: Grid) -> torch.Tensor:
 def slopes_adjoint(g: torch.Tensor, grid: Grid) -> torch.Tensor:
     """Lᵀ, minus the divergence: along each axis minus the differences of (0, g, 0), divided by h."""
     (m1, m2), (h1, h2), pad = grid.shape, grid.spacing, torch.nn.functional.pad
-    along_x, along_y = g[: (m1 - 1) * m2].reshape(m1 - 1, m2, -1), g[(m1 - 1) * m2 :].reshape(m1, m2 - 1, -1)
+    count = g.shape[1]
+    along_x = g[: (m1 - 1) * m2].reshape(m1 - 1, m2, count)
+    along_y = g[(m1 - 1) * m2 :].reshape(m1, m2 - 1, count)
     image = pad(along_x, (0, 0, 0, 0, 1, 1)).diff(dim=0) / h1 + pad(along_y, (0, 0, 1, 1)).diff(dim=1) / h2
     return -image.flatten(0, 1)
 
@@ -64,10 +68,11 @@ class SuperResolution:
     templates: (q, m₁, m₂). grid: of the fine image; its shape is ``factor`` times (m₁, m₂). strength: λ ≥ 0.
     transform: y(x; w_j). fixed: so many templates, counted from the first, are known to be in place; w holds
     the parameters of the others, one after the other, (p,). With fixed = 0 nothing ties f to a frame: it and
-    all motions can drift together. cut_edge: leave out points more than one cell beyond the last centre,
-    where the spline is not yet zero. That is wrong, but the paper's code does it, and its figures need it.
+    all motions can drift together. cut_edge: leave out points more than one cell beyond the last centre on
+    the upper sides, where the spline is not yet zero. That is wrong, but the paper's code does it, and its
+    figures need it.
 
-    Errors: ValueError if shapes do not fit, or λ < 0.
+    Errors: ValueError if shapes do not fit, for integers, NaN or infinity in the templates, for λ < 0.
     """
 
     templates: torch.Tensor
@@ -79,12 +84,14 @@ class SuperResolution:
 
     def __post_init__(self):
         shape, fine = tuple(self.templates.shape), self.grid.shape
-        fits = len(shape) == 3 and len(fine) == 2 and fine[0] % shape[1] == 0
+        fits = len(shape) == 3 and min(shape) > 0 and len(fine) == 2 and fine[0] % shape[1] == 0
         fits = fits and (fine[0] // shape[1] * shape[1], fine[0] // shape[1] * shape[2]) == fine
         require(
             fits,
             f"expected templates (q, m1, m2) and a grid of a multiple of (m1, m2), got {shape} and {fine}",
         )
+        usable = self.templates.is_floating_point() and bool(self.templates.isfinite().all())
+        require(usable, "expected templates of finite floating-point numbers (integers: use .double())")
         require(self.strength >= 0, f"expected a strength λ ≥ 0, got {self.strength}")
         require(0 <= self.fixed < shape[0], f"expected 0 to {shape[0] - 1} fixed templates, got {self.fixed}")
 
@@ -298,13 +305,13 @@ def random_affines(
 
     They are the parameters of ``Affine()``. NumPy's old generator makes the paper's problem the same as here.
     """
-    motions = []
+    motions = [torch.empty(0, 6, dtype=torch.float64)]
     for number in range(seed, seed + count):
         draw = np.random.RandomState(number).uniform
         stretch, angle, c = draw(*scales, 2), math.radians(draw(*degrees)), np.array(centre)
         A = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]) * stretch
-        motions.append(torch.from_numpy(np.concatenate([A.reshape(-1), c - A @ c])))
-    return torch.stack(motions)
+        motions.append(torch.from_numpy(np.concatenate([A.reshape(-1), c - A @ c]))[None])
+    return torch.cat(motions)
 
 
 def synthetic(
@@ -323,6 +330,10 @@ def synthetic(
     grey values. options: strength, fixed, cut_edge of ``SuperResolution``. The defaults are the paper's. The
     templates are made by the model itself, so at w_true only λ and noise stand between f and the image.
     """
+    shape, whole = tuple(image.shape), factor >= 1 and all(cells % factor == 0 for cells in grid.shape)
+    require(shape == grid.shape, f"expected an image of shape {grid.shape}, as the grid, got {shape}")
+    require(whole, f"expected a grid of multiples of the factor {factor}, got {grid.shape}")
+    require(count >= 1, f"expected at least one template, got {count}")
     coarse = tuple(cells // factor for cells in grid.shape)
     model = SuperResolution(image.new_zeros(count, *coarse), grid, **options)
     moving = random_affines(count - 1, tuple(side / 2 for side in grid.extent), seed).to(image)

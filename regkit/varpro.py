@@ -25,6 +25,7 @@ https://doi.org/10.1007/BF01932995; O'Leary & Rust (2013), https://doi.org/10.10
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -32,7 +33,7 @@ from functools import cached_property
 import torch
 
 from regkit._require import require
-from regkit.linear import Dual, apply_linear, cg, solve
+from regkit.linear import Dual, apply_linear, cg, inverse_of, solve
 from regkit.optimize import Iteration, Result
 
 KINDS = ("none", "kaufman", "golub-pereyra", "implicit", "unrolled", "last")
@@ -46,12 +47,13 @@ class Family:
     b: torch.Tensor
 
     def at(self, w: torch.Tensor) -> Dense:
+        """A and its derivative at w."""
         return Dense(self.matrix(w), torch.func.jacfwd(self.matrix)(w))
 
 
 @dataclass(frozen=True)
 class Dense:
-    """A (m, n) and ∂A/∂w (m, n, p) at one w, as an operator."""
+    """A (m, n) and ∂A/∂w (m, n, p) at one w, with the products that a problem's operator has to offer."""
 
     A: torch.Tensor
     dA: torch.Tensor
@@ -83,6 +85,9 @@ class Reduced:
     The projection: rtol, atol, maxiter of ``linear.cg``. The solves of "kaufman", "golub-pereyra" and
     "implicit": tangent_rtol, tangent_maxiter (by default rtol, maxiter). last, tail, bounds: as in ``solve``.
     exact: precondition by the Cholesky factor of AᵀA; each solve is exact after a step or two. For small n.
+
+    Its derivative is ``jacobian``. AD does not see through ``residual``, which works at numbers only.
+    Errors: ValueError for unknown names, and for ``exact`` with a kind that differentiates iterations.
     """
 
     problem: object
@@ -102,6 +107,10 @@ class Reduced:
     def __post_init__(self):
         require(self.kind in KINDS, f"expected a kind of Jacobian among {KINDS}, got {self.kind!r}")
         require(self.rows in ("full", "data"), f'expected rows "full" or "data", got {self.rows!r}')
+        iterates = self.kind in ("unrolled", "last")
+        require(
+            not (self.exact and iterates), f"expected exact=False, as {self.kind!r} differentiates iterations"
+        )
 
     def point(self, w: torch.Tensor, order: int = 1) -> Point:
         """All that there is at w."""
@@ -129,22 +138,31 @@ class Point:
     @cached_property
     def f(self) -> torch.Tensor:
         """The projection f(w), (n,)."""
-        return self._project(self.w, "none")
+        names = ("rtol", "atol", "maxiter")
+        options = {name: getattr(self.reduced, name) for name in names}
+        rhs, M = self.operator.adjoint(self.b), self._preconditioner
+        found = cg(self._normal, rhs, self.reduced.f0, preconditioner=M, **options)
+        require(not found.message.startswith("breakdown"), found.message)
+        return found.x
 
     @cached_property
     def full_residual(self) -> torch.Tensor:
+        """A(w) f(w) − b, (m,)."""
         return self.operator.forward(self.f) - self.b
 
     @cached_property
     def residual(self) -> torch.Tensor:
+        """The rows of it that count."""
         return self._rows(self.full_residual)
 
     @cached_property
     def loss(self) -> torch.Tensor:
+        """½‖r‖²."""
         return 0.5 * (self.residual @ self.residual)
 
     @cached_property
     def jacobian(self) -> torch.Tensor:
+        """The Jacobian of the chosen kind, (rows, p)."""
         kind, A = self.reduced.kind, self.operator
         if kind in ("implicit", "unrolled", "last"):
             w = Dual.variables(self.w)
@@ -158,14 +176,19 @@ class Point:
 
     @cached_property
     def gradient(self) -> torch.Tensor:
+        """Jᵀr, (p,)."""
         return self.jacobian.T @ self.residual
 
     def hessian(self, kind: str = "gauss-newton") -> torch.Tensor:
+        """JᵀJ, (p, p)."""
         require(kind == "gauss-newton", f'expected kind "gauss-newton" of a reduced residual, got {kind!r}')
         return self.jacobian.T @ self.jacobian
 
     def _rows(self, values: torch.Tensor) -> torch.Tensor:
-        return values if self.reduced.rows == "full" else values[: self.operator.data_rows]
+        if self.reduced.rows == "full":
+            return values
+        require(hasattr(self.operator, "data_rows"), 'expected an operator with data_rows for rows="data"')
+        return values[: self.operator.data_rows]
 
     def _normal(self, f: torch.Tensor) -> torch.Tensor:
         self.products += 1 if f.ndim == 1 else f.shape[1]
@@ -176,24 +199,20 @@ class Point:
         if not self.reduced.exact:
             return None
         n = len(self.operator.adjoint(self.b))
-        factor = torch.linalg.cholesky(
-            self.operator.normal(torch.eye(n, dtype=self.b.dtype, device=self.b.device))
-        )
+        matrix = self.operator.normal(torch.eye(n, dtype=self.b.dtype, device=self.b.device))
+        factor, failed = torch.linalg.cholesky_ex(matrix)
+        require(failed == 0, "expected a positive definite AᵀA for an exact solve; is λ = 0?")
         return lambda r: torch.cholesky_solve(r.reshape(n, -1), factor).reshape(r.shape)
 
     def _solve(self, rhs: torch.Tensor) -> torch.Tensor:
         """(AᵀA)⁻¹ of all columns at once, as exactly as the options ask."""
         options = self.reduced
-        return cg(
-            self._normal,
-            rhs,
-            rtol=options.rtol if options.tangent_rtol is None else options.tangent_rtol,
-            maxiter=options.maxiter if options.tangent_maxiter is None else options.tangent_maxiter,
-            preconditioner=self._preconditioner,
-        ).x
+        rtol = options.rtol if options.tangent_rtol is None else options.tangent_rtol
+        limit = options.maxiter if options.tangent_maxiter is None else options.tangent_maxiter
+        return inverse_of(self._normal, rhs, rtol, limit, self._preconditioner, patient=limit is None)
 
-    def _project(self, w: torch.Tensor | Dual, derivative: str) -> torch.Tensor | Dual:
-        """f(w), from AᵀA f = Aᵀb, with the derivative of that name if w is ``Dual``."""
+    def _project(self, w: Dual, derivative: str) -> Dual:
+        """f(w), from AᵀA f = Aᵀb, with the derivative of that name."""
         A, options = self.operator, {name: getattr(self.reduced, name) for name in _SOLVER}
         start = self.reduced.f0
         if derivative == "implicit":  # f is known already: all iterations are for the tangents
@@ -258,6 +277,7 @@ def minimise(
     require(
         scaling in ("diagonal", "identity"), f'expected "diagonal" or "identity" scaling, got {scaling!r}'
     )
+    require(damping >= 0, f"expected a damping ≥ 0, got {damping}")
     history, spent, growth, message = [], 0, 2.0, ""
     changes = schedule(1) if schedule else {}
 
@@ -271,32 +291,47 @@ def minimise(
         if callback is not None:
             callback(history[-1])
 
+    def attempt(w: torch.Tensor) -> Point | None:
+        """The point at w, or None where the projection fails: that step is refused."""
+        try:
+            trial = at(w, point.f)
+            return trial if trial.loss.isfinite() else None
+        except ValueError:
+            return None
+
+    def arrived() -> str:
+        norm = history[-1].gradient_norm
+        return f"gradient: norm {norm:.2e} ≤ gtol · J(w₀)" if norm <= gtol * history[0].loss else ""
+
     point = at(w.detach().clone())
     mu = damping * (float(point.hessian().diagonal().max()) if scaling == "identity" else 1.0)
     record(0.0, mu, True)
+    message = arrived()
     for k in range(1, steps + 1):
-        if history[-1].gradient_norm <= gtol * history[0].loss:
-            message = f"gradient: norm {history[-1].gradient_norm:.2e} ≤ gtol · J(w₀)"
+        if message:
             break
         if schedule and schedule(k) != changes:
             changes, spent = schedule(k), spent + point.products
             point = at(point.w, point.f)
         g, H = point.gradient, point.hessian()
-        C = torch.ones_like(g) if scaling == "identity" else H.diagonal()
-        s = -torch.linalg.solve(H + mu * C.diag(), g)
-        trial, tried, length = at(point.w + s, point.f), mu, float(s.norm())
-        ratio = float(point.loss - trial.loss) / float(0.5 * s @ (mu * C * s - g))
-        if accepted := ratio > 0:  # False for NaN
+        diagonal = H.diagonal().clamp(min=torch.finfo(H.dtype).eps * float(H.diagonal().max()))
+        C = torch.ones_like(g) if scaling == "identity" else diagonal
+        s, failed = torch.linalg.solve_ex(H + mu * C.diag(), -g)
+        require(failed == 0, "expected a damping > 0, as JᵀJ is singular")
+        trial, tried, length = attempt(point.w + s), mu, float(s.norm())
+        gain = -math.inf if trial is None else float(point.loss - trial.loss)
+        ratio = gain / float(0.5 * s @ (mu * C * s - g))
+        if accepted := ratio > 0:
             spent, point = spent + point.products, trial
             mu, growth = mu * max(1 / 3, 1 - (2 * ratio - 1) ** 3), 2.0
         else:
-            spent, mu, growth = spent + trial.products, mu * growth, 2 * growth
+            spent += trial.products if trial else 0
+            mu, growth = mu * growth, 2 * growth
         record(length, tried, accepted)
-        if length <= xtol * (1 + float(point.w.norm())):
-            message = f"step: length {length:.2e} ≤ xtol · (1 + ‖w‖)" + (
-                "" if accepted else ", and not downhill"
-            )
-            break
+        message = arrived()
+        if not message and length <= xtol * (1 + float(point.w.norm())):
+            message = f"step: length {length:.2e} ≤ xtol · (1 + ‖w‖)"
+            message += "" if accepted else ", and not downhill"
     converged = bool(message) and history[-1].accepted
     evaluations = {"loss": len(history), "gradient": sum(step.accepted for step in history)}
     message = (

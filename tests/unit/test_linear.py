@@ -361,3 +361,84 @@ def test_wrong_options_are_named(family):
             solve(lambda w, x: matrix(w) @ x, rhs(w), w, **options)
     with pytest.raises(ValueError, match="expected a start x0"):
         least_squares(lambda w, x: matrix(w) @ x, None, rhs(w), w)
+
+
+def test_a_tail_runs_even_where_the_value_has_converged(family):
+    """By default the first run ends converged; the last k are differentiated all the same."""
+    matrix, rhs, w, expected = family
+    J = torch.func.jacfwd(
+        lambda w: solve(lambda w, x: matrix(w) @ x, rhs(w), w, derivative="last", last=30, rtol=1e-13)
+    )(w)
+    assert relative(J, expected) < 1
+
+
+def test_tangent_systems_that_cannot_be_solved_say_so():
+    w, dA = torch.zeros(1, dtype=torch.float64), torch.ones(2, 2, dtype=torch.float64)
+    b = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    for diagonal, words in (((1.0, -1.0), "tangent system: breakdown"), ((1.0, 0.0), "singular|breakdown")):
+        A = torch.diag(torch.tensor(diagonal, dtype=torch.float64))
+        with pytest.raises(ValueError, match=words):
+            torch.func.jacfwd(lambda w, A=A: solve(lambda w, x: A @ x + w[0] * (dA @ x), b, w))(w)
+
+
+def test_columns_have_no_derivative_in_w(random):
+    A, dA, w = spd(random, 6), random(6, 6), torch.zeros(1, dtype=torch.float64)
+
+    def product(w, x):
+        return apply_linear(x, A.matmul, A.matmul, w, lambda v: (dA @ v)[:, None])
+
+    with pytest.raises(ValueError, match="expected a vector x for a derivative in w"):
+        torch.func.jacrev(lambda w: product(w, random(6, 3)))(w)
+
+
+def test_dual_from_the_left_and_tiny_quotients(random):
+    M, x, X = random(4, 5), random(5), random(5, 3)
+    product = Dual(x, X).__rmatmul__(M)
+    torch.testing.assert_close(product.value, M @ x)
+    torch.testing.assert_close(product.tangents, M @ X)
+    tiny = torch.tensor(1e-200, dtype=torch.float64)
+    quotient = Dual(tiny, tiny * torch.ones(1).double()) / Dual(2 * tiny, tiny * torch.ones(1).double())
+    torch.testing.assert_close(quotient.value, torch.tensor(0.5).double())
+    torch.testing.assert_close(quotient.tangents, torch.tensor([0.25]).double())
+
+
+def test_least_squares_with_duals_uses_the_matrix_and_not_its_transpose(random):
+    A, b, w = random(7, 7) + 3 * torch.eye(7).double(), random(7), random(2)
+    B = random(7, 2)
+
+    def run(w, b):
+        return least_squares(
+            lambda w, x: A @ x, lambda w, y: A.T @ y, b, w, derivative="unrolled", rtol=1e-13, maxiter=60
+        )
+
+    dual = run(Dual.variables(w), Dual(b, B))
+    assert relative(dual.value, torch.linalg.solve(A, b)) < 1e-8
+    assert relative(dual.tangents, torch.linalg.solve(A, B)) < 1e-6
+
+
+def test_numbers_out_of_range_and_bad_starts_are_refused(random):
+    A, b = spd(random, 5), random(5)
+    for scale in (1e30, 1e-30):
+        with pytest.raises(ValueError, match="within the range of torch.float32"):
+            cg(A.float().matmul, (scale * b).float())
+    with pytest.raises(ValueError, match="expected a start of finite numbers"):
+        cg(A.matmul, b, b * torch.nan)
+    for call in (cg, lambda A, b, x0: cgls(A, A, b, x0), lambda A, b, x0: solve(lambda w, x: A(x), b, b, x0)):
+        with pytest.raises(ValueError, match=r"expected a start of shape \(5,\), got \(5, 1\)"):
+            call(A.matmul, b, b[:, None])
+    with pytest.raises(ValueError, match="iterations ≥ 0"):
+        cg(A.matmul, b, maxiter=-1)
+    assert cg(A.matmul, b, maxiter=0).iterations == 0
+
+
+def test_a_zero_column_is_done_at_once_also_from_a_warm_start(random):
+    A, B = spd(random, 8), random(8, 2)
+    B[:, 1] = 0
+    found = cg(A.matmul, B, random(8, 2))
+    assert found.converged and (found.x[:, 1] == 0).all()
+    assert found.iterations <= cg(A.matmul, B[:, 0]).iterations + 3
+
+
+def test_a_tolerance_below_rounding_is_not_asked_for(random):
+    A, b = spd(random, 30).float(), random(30).float()
+    assert cg(A.matmul, b, rtol=1e-12).converged

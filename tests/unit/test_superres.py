@@ -164,6 +164,34 @@ def test_bad_input(random):
         model.at(random(6) * torch.nan)
 
 
+def test_bad_problems_are_refused(random):
+    for image, options, words in (
+        (random(12, 8), {}, r"expected an image of shape \(8, 12\), as the grid, got \(12, 8\)"),
+        (random(96), {}, "as the grid"),
+        (random(8, 12), {"factor": 5}, "multiples of the factor 5"),
+        (random(8, 12), {"factor": 0}, "multiples of the factor 0"),
+        (random(8, 12), {"count": 0}, "at least one template"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            synthetic(image, grid, **options)
+    with pytest.raises(ValueError, match="multiples of the factor 4"):
+        pool(random(6, 8), 4)
+    for templates in (torch.ones(1, 4, 6, dtype=torch.int64), random(1, 4, 6) * torch.nan):
+        with pytest.raises(ValueError, match="finite floating-point"):
+            SuperResolution(templates, grid)
+    with pytest.raises(ValueError, match="a multiple of"):
+        SuperResolution(torch.ones(2, 0, 0), grid)
+    alone = synthetic(random(8, 12), grid, count=1, fixed=0)
+    assert alone.problem.templates.shape == (1, 4, 6) and len(alone.w_true) == 6
+
+
+def test_slopes_of_a_single_line(random):
+    for shape in ((1, 5), (5, 1)):
+        line = Grid((1.0, 1.0), shape)
+        pair = (lambda x, g=line: slopes(x, g)), (lambda y, g=line: slopes_adjoint(y, g))
+        assert adjoint_test(*pair, random(5, 2)) < 1e-14
+
+
 def test_the_papers_problem(paper_data):
     """Its start, its true answer and its rank, with the edge cut as the authors cut it, and with ours."""
     image = data.paper_hands(20)

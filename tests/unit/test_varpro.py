@@ -137,6 +137,47 @@ def test_bad_input(decay):
         Reduced(problem).point(w).hessian("exact")
 
 
+def test_kinds_and_rows_that_do_not_fit_are_refused(decay):
+    problem, w = decay
+    for kind in ("unrolled", "last"):
+        with pytest.raises(ValueError, match="expected exact=False"):
+            Reduced(problem, kind=kind, exact=True)
+    with pytest.raises(ValueError, match="an operator with data_rows"):
+        Reduced(problem, rows="data").residual(w)
+    with pytest.raises(ValueError, match="expected a damping ≥ 0"):
+        minimise(Reduced(problem), w, damping=-1.0)
+    gap = torch.tensor([1.0, 0.0], dtype=torch.float64)  # a column of zeros
+    twice = Family(lambda w: exponentials(w) * gap, problem.b)
+    with pytest.raises(ValueError, match="positive definite"):
+        Reduced(twice, exact=True).residual(w)
+
+
+def test_a_step_that_cannot_be_evaluated_is_refused(decay):
+    """From far away some undamped steps overflow; the run goes on with more damping."""
+    problem, _ = decay
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(40):
+        w = 10 * torch.rand(2, dtype=torch.float64, generator=generator) - 1
+        found = minimise(Reduced(problem, exact=True), w, steps=15, damping=1e-6)
+        assert found.history[-1].loss <= found.history[0].loss
+
+
+def test_convergence_in_the_last_step_counts(decay):
+    problem, w = decay
+    long = minimise(Reduced(problem, exact=True), w, steps=50, gtol=1e-7)
+    short = minimise(Reduced(problem, exact=True), w, steps=long.iterations, gtol=1e-7)
+    assert long.converged and short.converged and torch.equal(long.x, short.x)
+
+
+def test_implicit_is_golub_pereyra_at_the_same_image():
+    """Also where the projection is poor: no iteration of the implicit solve moves f."""
+    made = synthetic(*data.mri(16))
+    options = {"maxiter": 20, "rtol": 0.0, "tangent_rtol": 1e-13, "tangent_maxiter": 3000}
+    kinds = ("implicit", "golub-pereyra")
+    implicit, formula = (Reduced(made.problem, kind=k, **options).jacobian(made.w_true) for k in kinds)
+    assert relative(implicit, formula) < 1e-4
+
+
 # Super-resolution
 
 
