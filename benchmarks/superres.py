@@ -1,10 +1,11 @@
 """Super-resolution: what a Jacobian and a run cost, and which combination gives most for least work.
 
-    python benchmarks/superres.py            cost, and the comparison over three images and four seeds
-    python benchmarks/superres.py cost       only the first
+    python benchmarks/superres.py            both; the comparison is written to superres.json beside this file
+    python benchmarks/superres.py cost       only the cost; of the paper's problem if REGKIT_DATA is set
 
-The images are drawn or shipped with Matplotlib; with REGKIT_DATA set, the paper's problem is timed too. Work
-is counted in products with AᵀA, one for each column. Errors are those of an exact solve for f at the final w.
+Compared are three images, drawn or shipped with Matplotlib, with four sets of motions each, without noise
+and with it. Work is counted in products with AᵀA, one for each column. Errors are those of an exact solve for
+f at the final w.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from pathlib import Path
 import torch
 
 from regkit import data
-from regkit.superres import register_templates, synthetic
+from regkit.superres import Synthetic, register_templates, synthetic
 from regkit.varpro import Reduced, minimise
+
+FILE = Path(__file__).with_suffix(".json")
 
 
 def fixed_counts(projection: int, tangent: int) -> dict:
@@ -29,39 +32,57 @@ def fixed_counts(projection: int, tangent: int) -> dict:
     return {"rtol": 0.0, "maxiter": projection, "tangent_rtol": 0.0, "tangent_maxiter": tangent}
 
 
+def growing(projection: int, tangent: int, factor: float):
+    """A schedule: so many iterations in the first step, and ``factor`` times more in each that follows."""
+    return lambda k: fixed_counts(*(int(n * factor ** (k - 1)) for n in (projection, tangent)))
+
+
 PAPER = {"damping": 1e-3, "scaling": "identity", "steps": 9}
 OURS = {"damping": 1e-2, "scaling": "diagonal", "steps": 9}
+BEST = {"kind": "kaufman"}, {**OURS, "schedule": growing(10, 5, 1.2)}
 
 # name, number of fixed templates, options of Reduced, options of minimise
 METHODS = [
-    ("paper: 24 free, data block, exact derivative", 0, {"rows": "data", "exact": True}, PAPER),
+    ("paper: 24 parameters, data block, exact derivative", 0, {"rows": "data", "exact": True}, PAPER),
     ("paper: the same, nothing differentiated", 0, {"rows": "data", "exact": True, "kind": "none"}, PAPER),
     ("template 0 held", 1, {"rows": "data", "exact": True}, PAPER),
     ("and the full residual", 1, {"exact": True}, PAPER),
     ("and damping by the diagonal", 1, {"exact": True}, OURS),
     ("and Kaufman", 1, {"exact": True, "kind": "kaufman"}, OURS),
-    ("unrolled, 20 iterations", 1, {"kind": "unrolled", **fixed_counts(20, 20)}, OURS),
-    ("implicit, 20 + 20 iterations", 1, {"kind": "implicit", **fixed_counts(20, 20)}, OURS),
-    ("Kaufman, 5 + 5 iterations", 1, {"kind": "kaufman", **fixed_counts(5, 5)}, OURS),
-    ("Kaufman, 10 + 10 iterations", 1, {"kind": "kaufman", **fixed_counts(10, 10)}, OURS),
-    ("Kaufman, 20 + 10 iterations", 1, {"kind": "kaufman", **fixed_counts(20, 10)}, OURS),
-    ("the same, warm started", 1, {"kind": "kaufman", **fixed_counts(20, 10)}, {**OURS, "warm": True}),
-    (
-        "Kaufman, 5 iterations growing by half",
-        1,
-        {"kind": "kaufman"},
-        {**OURS, "schedule": lambda k: fixed_counts(*[int(5 * 1.5 ** (k - 1))] * 2)},
-    ),
+    ("none, 20", 1, {"kind": "none", **fixed_counts(20, 0)}, OURS),
+    ("unrolled, 5", 1, {"kind": "unrolled", **fixed_counts(5, 0)}, OURS),
+    ("unrolled, 10", 1, {"kind": "unrolled", **fixed_counts(10, 0)}, OURS),
+    ("unrolled, 20", 1, {"kind": "unrolled", **fixed_counts(20, 0)}, OURS),
+    ("implicit, 10 + 10", 1, {"kind": "implicit", **fixed_counts(10, 10)}, OURS),
+    ("implicit, 20 + 20", 1, {"kind": "implicit", **fixed_counts(20, 20)}, OURS),
+    ("Kaufman, 5 + 5", 1, {"kind": "kaufman", **fixed_counts(5, 5)}, OURS),
+    ("Kaufman, 10 + 10", 1, {"kind": "kaufman", **fixed_counts(10, 10)}, OURS),
+    ("Kaufman, 40 + 10", 1, {"kind": "kaufman", **fixed_counts(40, 10)}, OURS),
+    ("Kaufman, 40 + 20", 1, {"kind": "kaufman", **fixed_counts(40, 20)}, OURS),
+    ("Kaufman, 10 + 10, warm", 1, {"kind": "kaufman", **fixed_counts(10, 10)}, {**OURS, "warm": True}),
+    ("Kaufman, 10 + 5 growing by 1.2", 1, *BEST),
+    ("the same, warm", 1, BEST[0], {**BEST[1], "warm": True}),
 ]
+SEEDS = (2, 12, 22, 32)
 
 
 def images() -> dict:
-    found = {"mri": data.mri(32)}
-    phantom = data.hands_phantom(24)
-    found["phantom"] = (phantom.reference, phantom.grid)
-    if os.environ.get("REGKIT_DATA"):
-        hands = data.paper_hands(20)
-        found["hands"] = (hands.reference, hands.grid)
+    pair = data.hands_phantom(24)
+    other = data.hands_phantom(20)
+    return {
+        "head 32": data.mri(32),
+        "hand 24": (pair.reference, pair.grid),
+        "other hand 20": (other.template, other.grid),
+    }
+
+
+def problems(noise: float = 0.0, strength: float = 1e-2) -> list[tuple[str, Synthetic, torch.Tensor]]:
+    """Name, problem and start, for each image and each set of motions."""
+    found = []
+    for name, (image, grid) in images().items():
+        for seed in SEEDS:
+            made = synthetic(image, grid, seed=seed, noise=noise, strength=strength)
+            found.append((f"{name}, motions {seed}", made, register_templates(made.problem)))
     return found
 
 
@@ -70,17 +91,19 @@ def exact_error(made, w: torch.Tensor) -> float:
     return 100 * made.error(Reduced(made.problem, exact=True).point(w).f)
 
 
-def compare(seeds=(2, 12, 22, 32)) -> None:
-    cases = []
-    for name, (image, grid) in images().items():
-        for seed in seeds:
-            made = synthetic(image, grid, seed=seed)
-            cases.append((f"{name}/{seed}", made, register_templates(made.problem)))
-    starts = [exact_error(made, w) for _, made, w in cases]
-    print(f"{len(cases)} problems; start: median {statistics.median(starts):.1f} %")
-    print(f"{'method':46} {'median':>7} {'worst':>7} {'products':>9} {'to within 5 %':>14}")
+def compare() -> dict:
+    """Every method on every problem: final errors, products, and the error after every step."""
+    cases = problems()
+    record = {
+        "problems": [name for name, *_ in cases],
+        "start": [round(exact_error(made, w), 2) for _, made, w in cases],
+        "upsampled": [round(100 * made.error(made.problem.upsampled()), 2) for _, made, _ in cases],
+        "methods": [],
+    }
+    print(f"{len(cases)} problems; median error at the start {statistics.median(record['start']):.1f} %")
+    print(f"{'method':50} {'median':>7} {'worst':>7} {'products':>9} {'to within 5 %':>14}")
     for name, fixed, options, run in METHODS:
-        errors, products, early = [], [], []
+        paths = []
         for _, made, w in cases:
             problem, start = made.problem, w
             if fixed == 0:
@@ -88,14 +111,33 @@ def compare(seeds=(2, 12, 22, 32)) -> None:
                 start = torch.cat([problem.transform.identity(w.dtype), w])
             case = replace(made, problem=problem)
             found = minimise(Reduced(problem, problem.upsampled(), **options), start, **run)
-            path = [(step.products, exact_error(case, step.x)) for step in found.history]
-            errors.append(path[-1][1])
-            products.append(path[-1][0])
-            early.append(next(spent for spent, error in path if error <= 1.05 * path[-1][1]))
-        medians = [statistics.median(values) for values in (errors, products, early)]
+            paths.append([(step.products, round(exact_error(case, step.x), 3)) for step in found.history])
+        errors, products = [path[-1][1] for path in paths], [path[-1][0] for path in paths]
+        early = [next(spent for spent, error in path if error <= 1.05 * path[-1][1]) for path in paths]
         exact = options.get("exact", False)
-        work = ["exact", "exact"] if exact else [f"{medians[1]:.0f}", f"{medians[2]:.0f}"]
-        print(f"{name:46} {medians[0]:6.2f}% {max(errors):6.2f}% {work[0]:>9} {work[1]:>14}")
+        work = ["exact", "exact"] if exact else [f"{statistics.median(n):.0f}" for n in (products, early)]
+        line = f"{name:50} {statistics.median(errors):6.2f}% {max(errors):6.2f}% {work[0]:>9} {work[1]:>14}"
+        print(line, flush=True)
+        products = None if exact else products
+        record["methods"].append({"name": name, "errors": errors, "products": products, "paths": paths})
+    return record
+
+
+def with_noise() -> list[dict]:
+    """Median errors over all problems, for noise (in grey values) and λ, without and with a derivative."""
+    rows = []
+    for noise in (0.0, 1.0, 3.0):
+        for strength in (1e-3, 1e-2, 0.1, 0.3, 1.0):
+            errors = {"start": [], "none": [], "kaufman": []}
+            for _, made, w in problems(noise, strength):
+                errors["start"].append(exact_error(made, w))
+                for kind in ("none", "kaufman"):
+                    reduced = Reduced(made.problem, made.problem.upsampled(), kind=kind, exact=True)
+                    errors[kind].append(exact_error(made, minimise(reduced, w, **OURS).x))
+            medians = {name: round(statistics.median(values), 2) for name, values in errors.items()}
+            rows.append({"noise": noise, "strength": strength, **medians})
+            print(rows[-1], flush=True)
+    return rows
 
 
 def cost() -> None:
@@ -139,4 +181,5 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     cost()
     if what == "all":
-        compare()
+        record = {"command": "python benchmarks/superres.py", **compare(), "noise": with_noise()}
+        FILE.write_text(json.dumps(record, separators=(",", ":")) + "\n", encoding="utf-8")

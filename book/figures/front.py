@@ -7,6 +7,8 @@ from regkit.explore import number_text
 from regkit.optimize import newton_trust
 from regkit.plots import show_image
 from regkit.registration import Registration
+from regkit.superres import register_templates, synthetic
+from regkit.varpro import Reduced, minimise
 
 
 def hands(size=64, scales=7):
@@ -45,3 +47,35 @@ def hands(size=64, scales=7):
         return f"Scale θ = {number_text(theta)}. Of the unblurred difference, {left:.0f} % are left."
 
     return draw, range(len(path))
+
+
+def superres(size=32):
+    """A hand from four coarse images, by variable projection.
+
+    Returns the drawing and the numbers of the steps that it shows.
+    """
+    pair = data.hands_phantom(size)
+    made = synthetic(pair.reference, pair.grid)
+    problem, start = made.problem, register_templates(made.problem)
+    steps = minimise(Reduced(problem, kind="kaufman", exact=True), start, steps=8).history
+
+    def draw(figure, step):
+        left, right, error = figure.subfigures(1, 3)
+        for ax, template in zip(left.subplots(2, 2).flat, problem.templates, strict=True):
+            show_image(ax, template, problem.coarse, 0, 255)
+            ax.axis("off")
+        left.suptitle("four coarse images", fontsize=11)
+        f = steps[step].f.reshape(pair.grid.shape)
+        panels = (
+            (right, "the fine image", f, 0, 255, "gray"),
+            (error, "its error", f - pair.reference, -128, 128, "PuOr"),
+        )
+        for part, name, image, low, high, colors in panels:
+            ax = part.subplots()
+            show_image(ax, image, pair.grid, low, high, colors, title=name)
+            ax.axis("off")
+        wrong = 100 * made.error(f)
+        when = f"Step {step}" if step else "The coarse images registered to each other"
+        return f"{when}: the fine image has an error of {wrong:.1f} %."
+
+    return draw, range(len(steps))

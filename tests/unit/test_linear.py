@@ -419,7 +419,7 @@ def test_least_squares_with_duals_uses_the_matrix_and_not_its_transpose(random):
 def test_numbers_out_of_range_and_bad_starts_are_refused(random):
     A, b = spd(random, 5), random(5)
     for scale in (1e30, 1e-30):
-        with pytest.raises(ValueError, match="within the range of torch.float32"):
+        with pytest.raises(ValueError, match=r"within the range of torch\.float32"):
             cg(A.float().matmul, (scale * b).float())
     with pytest.raises(ValueError, match="expected a start of finite numbers"):
         cg(A.matmul, b, b * torch.nan)
