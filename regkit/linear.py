@@ -448,7 +448,7 @@ def inverse_of(A: Map, rhs: torch.Tensor, rtol: float, maxiter: int | None, M: M
     require(not found.message.startswith("breakdown"), f"tangent system: {found.message}")
     if patient:
         size = _dot(rhs, rhs).sqrt()
-        solved = found.residuals[-1] <= 1e-3 * size
+        solved = found.residuals[-1] <= max(1e-3, 10 * rtol) * size
         require(solved.all(), "expected a tangent system with a solution, and found none: is A singular?")
     return found.x
 
