@@ -416,7 +416,7 @@ def parts(trade):
         bias.append(float((inverse @ (full.data @ truth) - truth).norm()) / size)
         spread.append(trade.noise * float(inverse.norm()) / size)
     figure, ax = plt.subplots(figsize=(6.4, 3.4))
-    ax.loglog(trade.lams, bias, color=COLORS["blue"], label="too smooth: error without noise")
+    ax.loglog(trade.lams, bias, color=COLORS["blue"], label="unseen or too smooth: error without noise")
     ax.loglog(trade.lams, spread, color=COLORS["vermillion"], label="noise, on average")
     ax.loglog(trade.lams, trade.errors, "--", color=COLORS["black"], label="error of this image")
     for name, mark in (("best", "*"), ("discrepancy", "s"), ("corner", "D")):
@@ -462,7 +462,7 @@ def vectors(made):
         grown = f"{1 / value:.2f}" if value > 0.01 else f"{1 / value:,.0f}".replace(",", " ")
         return (
             f"Direction {k}: singular value {value:.2g}. "
-            f"One grey value of noise in the data becomes {grown} in the image."
+            f"Without a penalty, noise of size 1 here becomes {grown} times the pattern (of norm 1)."
         )
 
     return draw
