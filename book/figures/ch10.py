@@ -135,7 +135,7 @@ def hook(study, counts):
         left.axhline(none.error, color=COLORS["black"], ls="--", label="200, none of them")
         left.set(xlim=(0.8, 130), ylim=(0, 42), ylabel="image error in %", xlabel="CG iterations N")
         left.set_xticks([1, 10, 100], ["1", "10", "100"])
-        left.legend(fontsize=8.5, loc="lower left")
+        left.legend(fontsize=8.5, loc="center right")
         show_image(middle, image, grid, vmin=0, vmax=255, title=f"image, N = {N}")
         signed(right, image - truth, grid, "its error")
         bare(middle, right)
