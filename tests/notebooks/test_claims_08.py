@@ -248,12 +248,15 @@ def test_claim_rows_and_damping_together_spoil_the_picture():
 
 
 def test_claim_the_data_block_has_another_minimum():
-    """SciPy's MINPACK on the data block and on the full residual, from the same start."""
+    """SciPy's MINPACK on the data block and on the full residual, from the same start; and on the data block
+    from where the full residual ends: a lower minimum, with a better image, that it did not find."""
     made = synthetic(*data.mri(32), seed=22)
     w = register_templates(made.problem)
-    _, _, right = minpack(made, w, "full", evaluations=12)
-    _, _, wrong = minpack(made, w, "data", evaluations=25)
+    end, _, right = minpack(made, w, "full", evaluations=12)
+    _, high, wrong = minpack(made, w, "data", evaluations=25)
+    _, low, again = minpack(made, end, "data", evaluations=12)
     assert right < 7 and wrong > 1.6 * right
+    assert low < high / 2 and again < wrong / 1.5
 
 
 # ---- what the chapter says about the paper's own images
