@@ -427,11 +427,10 @@ def solve(
         return x
 
     tolerance = rtol if tangent_rtol is None else tangent_rtol
-    steps = limit if tangent_maxiter is None else tangent_maxiter
-    patient = maxiter is None and tangent_maxiter is None
+    steps = maxiter if tangent_maxiter is None else tangent_maxiter
 
     def inverse(rhs):
-        return inverse_of(frozen, rhs, tolerance, steps, M, patient)
+        return inverse_of(frozen, rhs, tolerance, steps, M)
 
     # At fixed x the defect b(w) − A(w) x has the derivative ḃ − Ȧ x: the right-hand side of the tangent
     # system. Its value is subtracted, so that x stays what it is and only the derivative passes through A⁻¹.
@@ -439,14 +438,14 @@ def solve(
     return x + apply_linear(defect - defect.detach(), inverse, inverse)
 
 
-def inverse_of(A: Map, rhs: torch.Tensor, rtol: float, maxiter: int | None, M: Map | None, patient: bool):
+def inverse_of(A: Map, rhs: torch.Tensor, rtol: float, maxiter: int | None, M: Map | None):
     """A⁻¹ of all columns of ``rhs``, for the systems of tangents: what ``cg`` gives, or an error.
 
-    patient: nobody limited the iterations. Then a residual that stays means that there is no solution.
+    If nobody limited the iterations, a residual that stays means that there is no solution.
     """
     found = cg(A, rhs, rtol=rtol, maxiter=maxiter, preconditioner=M)
     require(not found.message.startswith("breakdown"), f"tangent system: {found.message}")
-    if patient:
+    if maxiter is None:
         size = _dot(rhs, rhs).sqrt()
         solved = found.residuals[-1] <= max(1e-3, 10 * rtol) * size
         require(solved.all(), "expected a tangent system with a solution, and found none: is A singular?")

@@ -90,9 +90,28 @@ class Residual:
         return ResidualPoint(self, w)
 
 
+class LeastSquares:
+    """What follows from ``residual`` r and ``jacobian`` J at one w: ½‖r‖², Jᵀr and JᵀJ."""
+
+    @property
+    def loss(self) -> torch.Tensor:
+        """½‖r‖²."""
+        return 0.5 * (self.residual @ self.residual)
+
+    @property
+    def gradient(self) -> torch.Tensor:
+        """Jᵀr, (p,)."""
+        return self.jacobian.T @ self.residual
+
+    def hessian(self, kind: str = "gauss-newton") -> torch.Tensor:
+        """JᵀJ, (p, p)."""
+        require(kind == "gauss-newton", f'expected kind "gauss-newton" for a residual, got {kind!r}')
+        return self.jacobian.T @ self.jacobian
+
+
 @dataclass(frozen=True)
-class ResidualPoint:
-    """r, ½‖r‖², Jᵀr and JᵀJ at one w, each computed when first asked for."""
+class ResidualPoint(LeastSquares):
+    """r, ½‖r‖², Jᵀr and JᵀJ at one w; r and J are computed when first asked for."""
 
     objective: Residual
     w: torch.Tensor
@@ -104,18 +123,6 @@ class ResidualPoint:
     @cached_property
     def jacobian(self) -> torch.Tensor:
         return (self.objective.jacobian or torch.func.jacfwd(self.objective.residual))(self.w)
-
-    @property
-    def loss(self) -> torch.Tensor:
-        return 0.5 * (self.residual @ self.residual)
-
-    @property
-    def gradient(self) -> torch.Tensor:
-        return self.jacobian.T @ self.residual
-
-    def hessian(self, kind: str = "gauss-newton") -> torch.Tensor:
-        require(kind == "gauss-newton", f'expected kind "gauss-newton" for a residual, got {kind!r}')
-        return self.jacobian.T @ self.jacobian
 
 
 class Point:

@@ -314,6 +314,16 @@ def random_affines(
     return torch.cat(motions)
 
 
+def observe(
+    model: SuperResolution, image: torch.Tensor, w: torch.Tensor, noise: float = 0.0, seed: int = 2
+) -> Synthetic:
+    """The problem of ``model`` with the templates K f(y(·; w_j)) of ``image``, plus noise, in grey values."""
+    data = model.at(w).forward(image.reshape(-1))[: model.templates.numel()] / model.scales[0]
+    added = torch.randn(len(data), dtype=image.dtype, generator=torch.Generator().manual_seed(seed)).to(image)
+    templates = (data + noise * added).reshape(model.templates.shape)
+    return Synthetic(replace(model, templates=templates), image, w)
+
+
 def synthetic(
     image: torch.Tensor,
     grid: Grid,
@@ -339,10 +349,7 @@ def synthetic(
     moving = random_affines(count - 1, tuple(side / 2 for side in grid.extent), seed).to(image)
     motions = torch.cat([model.transform.identity(image.dtype, image.device)[None], moving])
     w_true = motions[model.fixed :].reshape(-1)
-    data = model.at(w_true).forward(image.reshape(-1))[: model.templates.numel()] / model.scales[0]
-    added = torch.randn(len(data), dtype=image.dtype, generator=torch.Generator().manual_seed(seed)).to(image)
-    templates = (data + noise * added).reshape(count, *coarse)
-    return Synthetic(replace(model, templates=templates), image, w_true)
+    return observe(model, image, w_true, noise, seed)
 
 
 def register_templates(

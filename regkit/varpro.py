@@ -34,7 +34,7 @@ import torch
 
 from regkit._require import require
 from regkit.linear import Dual, apply_linear, cg, inverse_of, solve
-from regkit.optimize import Iteration, Result
+from regkit.optimize import Iteration, LeastSquares, Result
 
 KINDS = ("none", "kaufman", "golub-pereyra", "implicit", "unrolled", "last")
 
@@ -125,7 +125,7 @@ class Reduced:
         return self.point(w).jacobian
 
 
-class Point:
+class Point(LeastSquares):
     """f, r, J and what follows from them at one w, each computed when first asked for.
 
     products: how many products with AᵀA this has cost so far, one for every column.
@@ -156,33 +156,18 @@ class Point:
         return self._rows(self.full_residual)
 
     @cached_property
-    def loss(self) -> torch.Tensor:
-        """½‖r‖²."""
-        return 0.5 * (self.residual @ self.residual)
-
-    @cached_property
     def jacobian(self) -> torch.Tensor:
         """The Jacobian of the chosen kind, (rows, p)."""
         kind, A = self.reduced.kind, self.operator
         if kind in ("implicit", "unrolled", "last"):
             w = Dual.variables(self.w)
-            f = self._project(w, kind)
+            f = self.project(w, kind)
             return self._rows(apply_linear(f, A.forward, A.adjoint, w, A.derivative).tangents)
         D = A.derivative(self.f)
         if kind == "none":
             return self._rows(D)
         E = A.adjoint_derivative(-self.full_residual) if kind == "golub-pereyra" else 0.0
         return self._rows(D + A.forward(self._solve(E - A.adjoint(D))))
-
-    @cached_property
-    def gradient(self) -> torch.Tensor:
-        """Jᵀr, (p,)."""
-        return self.jacobian.T @ self.residual
-
-    def hessian(self, kind: str = "gauss-newton") -> torch.Tensor:
-        """JᵀJ, (p, p)."""
-        require(kind == "gauss-newton", f'expected kind "gauss-newton" of a reduced residual, got {kind!r}')
-        return self.jacobian.T @ self.jacobian
 
     def _rows(self, values: torch.Tensor) -> torch.Tensor:
         if self.reduced.rows == "full":
@@ -209,10 +194,10 @@ class Point:
         options = self.reduced
         rtol = options.rtol if options.tangent_rtol is None else options.tangent_rtol
         limit = options.maxiter if options.tangent_maxiter is None else options.tangent_maxiter
-        return inverse_of(self._normal, rhs, rtol, limit, self._preconditioner, patient=limit is None)
+        return inverse_of(self._normal, rhs, rtol, limit, self._preconditioner)
 
-    def _project(self, w: Dual, derivative: str) -> Dual:
-        """f(w), from AᵀA f = Aᵀb, with the derivative of that name."""
+    def project(self, w: torch.Tensor | Dual, derivative: str) -> torch.Tensor | Dual:
+        """f(w), from AᵀA f = Aᵀb, with the derivative of that name in ``w``, this point's own."""
         A, options = self.operator, {name: getattr(self.reduced, name) for name in _SOLVER}
         start = self.reduced.f0
         if derivative == "implicit":  # f is known already: all iterations are for the tangents

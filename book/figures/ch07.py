@@ -11,7 +11,7 @@ from regkit.explore import number_text
 from regkit.linear import cg
 from regkit.plots import COLORS, show_image
 from regkit.spline import coefficients, evaluate
-from regkit.superres import SuperResolution, Synthetic, random_affines
+from regkit.superres import SuperResolution, observe, random_affines
 
 WEAK = 1e-2  # a singular value below this part of the largest one counts as weak
 GREY = {"vmin": 0, "vmax": 255}
@@ -46,10 +46,7 @@ def observed(image, grid, moves, *, factor=2, noise=0.0, **options):
     """A ``Synthetic``: one coarse image of ``image`` for each row of ``moves``; the first stays in place."""
     coarse = [cells // factor for cells in grid.shape]
     model = SuperResolution(image.new_zeros(len(moves), *coarse), grid, **options)
-    w = moves[1:].reshape(-1)
-    data = model.at(w).forward(image.reshape(-1))[: model.templates.numel()] / model.scales[0]
-    random = torch.randn(len(data), dtype=data.dtype, generator=torch.Generator().manual_seed(2))
-    return Synthetic(replace(model, templates=(data + noise * random).reshape(-1, *coarse)), image, w)
+    return observe(model, image, moves[1:].reshape(-1), noise)
 
 
 class Matrices:

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from regkit.linear import Dual, apply_linear, cg, solve
+from regkit.linear import Dual, cg
 from regkit.plots import COLORS, show_image
 from regkit.varpro import Reduced, minimise
 
@@ -22,10 +22,8 @@ AUTHORS = {"damping": 1e-3, "scaling": "identity"}  # the paper's Levenberg-Marq
 
 
 def exact_image(problem, w):
-    """argmin over f of ‖A(w) f − b‖, by a dense factorisation."""
-    A = problem.at(w)
-    factor = torch.linalg.cholesky(A.gram)
-    return torch.cholesky_solve(A.adjoint(problem.b)[:, None], factor)[:, 0]
+    """argmin over f of ‖A(w) f − b‖."""
+    return Reduced(problem, exact=True).point(w).f
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,22 +203,8 @@ def right_hand_side(A, f, b):
 
 def unrolled_slope(problem, w, f0, count):
     """f after ``count`` iterations and ∂f/∂w (n, p), all iterations differentiated."""
-    A = problem.at(w)
-
-    def slope(f):
-        return A.adjoint_derivative(A.forward(f)) + A.adjoint(A.derivative(f))
-
-    v = Dual.variables(w)
-    right = apply_linear(problem.b, A.adjoint, A.forward, v, A.adjoint_derivative)
-    found = solve(
-        lambda w, f: apply_linear(f, A.normal, A.normal, w, slope),
-        right,
-        v,
-        f0,
-        derivative="unrolled",
-        rtol=0.0,
-        maxiter=count,
-    )
+    point = Reduced(problem, f0, kind="unrolled", rtol=0.0, maxiter=count).point(w)
+    found = point.project(Dual.variables(w), "unrolled")
     return found.value, found.tangents
 
 
@@ -450,27 +434,16 @@ def tape(counts, saved):
 
 def saved_bytes(problem, w, f0, derivative, count, tangents):
     """Bytes that reverse mode keeps of one projection, until it is differentiated."""
-    A, sizes = problem.at(w), {}
+    point = Reduced(problem, f0, rtol=0.0, maxiter=count, tangent_maxiter=tangents).point(w)
+    traced, sizes = w.clone().requires_grad_(), {}
 
     def pack(tensor):
         storage = tensor.untyped_storage()
         sizes[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    def slope(f):
-        return A.adjoint_derivative(A.forward(f)) + A.adjoint(A.derivative(f))
-
-    traced = w.clone().requires_grad_()
-    counts = {"rtol": 0.0, "maxiter": count, "tangent_maxiter": tangents}
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        kept = solve(
-            lambda w, f: apply_linear(f, A.normal, A.normal, w, slope),
-            apply_linear(problem.b, A.adjoint, A.forward, traced, A.adjoint_derivative),
-            traced,
-            f0,
-            derivative=derivative,
-            **counts,
-        )
+        kept = point.project(traced, derivative)
     total = sum(sizes.values())
     del kept
     return total

@@ -393,7 +393,7 @@ def test_columns_have_no_derivative_in_w(random):
 
 def test_dual_from_the_left_and_tiny_quotients(random):
     M, x, X = random(4, 5), random(5), random(5, 3)
-    product = Dual(x, X).__rmatmul__(M)
+    product = M @ Dual(x, X)
     torch.testing.assert_close(product.value, M @ x)
     torch.testing.assert_close(product.tangents, M @ X)
     tiny = torch.tensor(1e-200, dtype=torch.float64)
