@@ -10,8 +10,7 @@ BOOK := _build/html/index.html
 PAGES := _build/pages
 
 # What the pages are made from: the code that their figures run, recorded runs, and everything in book/.
-CODE := $(shell find regkit book -name '*.py' -o -name '*.js' -o -name '*.css' -not -path 'book/_static/*')
-CODE += $(wildcard benchmarks/*.json benchmarks/*.npz)
+CODE := $(shell find regkit regbook -type f -not -path '*/__pycache__/*')
 SOURCES := $(shell find book -type f -not -path '*/.*' -not -path '*/__pycache__/*')
 NOTEBOOKS = $(shell $(PY) tools/toc.py --notebooks)
 

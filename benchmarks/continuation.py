@@ -1,6 +1,6 @@
 """Continuation over the scale, measured: python benchmarks/continuation.py [pairs predictors figure3 time]
 
-pairs        50 pairs of images of growing difficulty: which method succeeds? Writes continuation.json here
+pairs        50 pairs of images of growing difficulty: which method succeeds? Writes continuation.json
 predictors   work of every predictor, for 40, 30, 20 and 10 scales and for steps that the run chooses
 figure3      does a prediction need the exact Hessian? At the new θ and at the old, also doubled
 time         processor seconds of 30 scales at 32 × 32 and 128 × 128
@@ -18,16 +18,16 @@ import statistics
 import time
 from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 
 import torch
 
+from regbook import records
 from regkit.continuation import ORDERS, Adaptive, follow, multilevel, tangent
 from regkit.data import hands_phantom, paper_hands
 from regkit.registration import Registration
 from regkit.transforms import Affine
 
-FILE = Path(__file__).with_suffix(".json")
+FILE = records.path("continuation.json")
 
 
 def scales(count: int, start: float = 3.0) -> list[float]:

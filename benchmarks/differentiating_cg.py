@@ -4,28 +4,23 @@
 
 runs nine steps of the paper's Levenberg-Marquardt method for every combination of: how the last iterations
 are differentiated, how many iterations there are, how many percent of them are differentiated; from three
-starts that differ by 1e-10. It takes ten minutes. Chapter 9 shows the record, differentiating_cg.npz beside
-this file. Its arrays have the axes (tail, total, percent, …), with NaN for a combination that cannot run.
+starts that differ by 1e-10. It takes ten minutes. Chapter 9 shows the record, differentiating_cg.npz. Its
+arrays have the axes (tail, total, percent, …), with NaN for a combination that cannot run.
 """
 
 from __future__ import annotations
 
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "book"))
-
-from figures.ch09 import TAILS, variant  # noqa: E402
-
-from regkit import data  # noqa: E402
-from regkit.superres import register_templates, synthetic  # noqa: E402
-from regkit.varpro import Reduced, minimise  # noqa: E402
+from regbook import records
+from regbook.figures.ch09 import TAILS, variant
+from regkit import data
+from regkit.superres import register_templates, synthetic
+from regkit.varpro import Reduced, minimise
 
 TOTALS = (25, 50, 100, 200)
 PERCENTS = (0, 10, 20, 30, 50, 70, 80, 90, 95, 100)
@@ -96,7 +91,7 @@ for place in tqdm(list(np.ndindex(*shape))):
 
 record = {name: a if a.dtype == np.uint8 else a.astype(np.float32) for name, a in record.items()}
 np.savez_compressed(
-    HERE / "differentiating_cg.npz",
+    records.path("differentiating_cg.npz"),
     command="python benchmarks/differentiating_cg.py",
     seconds=round(time.process_time() - clock),
     totals=TOTALS,

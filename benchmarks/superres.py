@@ -1,6 +1,6 @@
 """Super-resolution: what a Jacobian and a run cost, and which combination gives most for least work.
 
-    python benchmarks/superres.py            both; the comparison is written to superres.json beside this file
+    python benchmarks/superres.py            both; the comparison is the record superres.json
     python benchmarks/superres.py cost       only the cost; of the paper's problem if REGKIT_DATA is set
 
 Compared are three images, drawn or shipped with Matplotlib, with four sets of motions each, without noise
@@ -20,11 +20,12 @@ from pathlib import Path
 
 import torch
 
+from regbook import records
 from regkit import data
 from regkit.superres import Synthetic, register_templates, synthetic
 from regkit.varpro import Reduced, minimise
 
-FILE = Path(__file__).with_suffix(".json")
+FILE = records.path("superres.json")
 
 
 def fixed_counts(projection: int, tangent: int) -> dict:

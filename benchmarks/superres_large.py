@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from regbook import records
 from regkit import data
 from regkit.linear import cg
 from regkit.superres import register_templates, synthetic
@@ -25,7 +26,7 @@ from regkit.varpro import Reduced, minimise
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--image", choices=("mri", "phantom", "hands"), default="mri")
-parser.add_argument("--out", type=Path, default=Path("benchmarks/superres_large"))
+parser.add_argument("--out", type=Path, default=records.path("superres_large"))
 parser.add_argument("--iterations", type=int, nargs=2, default=(20, 10), help="for f, and for its derivative")
 arguments = parser.parse_args()
 

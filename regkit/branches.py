@@ -9,8 +9,7 @@ Source: Allgower & Georg (2003), https://doi.org/10.1137/1.9780898719154, chapte
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.optimize
@@ -18,33 +17,7 @@ import torch
 
 from regkit._require import require
 from regkit.continuation import gradient_s
-from regkit.optimize import Point
-
-
-@dataclass(frozen=True)
-class Family:
-    """A problem from a formula: ``formula(w, θ)`` of w (p,) and of a tensor θ without dimensions, with all
-    derivatives by torch.func. For small examples.
-    """
-
-    formula: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-    theta: float = 0.0
-
-    def at(self, theta) -> Family:
-        return replace(self, theta=theta)
-
-    def loss(self, w: torch.Tensor) -> torch.Tensor:
-        return self.formula(w, w.new_tensor(self.theta))
-
-    def gradient(self, w: torch.Tensor) -> torch.Tensor:
-        return torch.func.grad(self.loss)(w)
-
-    def hessian(self, w: torch.Tensor, kind: str = "exact") -> torch.Tensor:
-        require(kind == "exact", f"expected hessian 'exact' for a formula, got {kind!r}")
-        return torch.func.jacfwd(torch.func.grad(self.loss))(w)
-
-    def gradient_theta(self, w: torch.Tensor) -> torch.Tensor:
-        return torch.func.jacfwd(lambda t: torch.func.grad(self.formula)(w, t))(w.new_tensor(self.theta))
+from regkit.optimize import _Counted as Point
 
 
 def stationary(problem, theta: float, low: float, high: float, count: int = 400) -> list[tuple[float, float]]:

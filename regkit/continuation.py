@@ -9,7 +9,7 @@ The predictor takes a step along it; the corrector, an optimiser, takes the erro
 the corrector used last, so a prediction costs one ∂_θ∇J and a small triangular solve.
 
 A problem is anything whose ``at(θ)`` is an objective as ``optimize`` wants it, with a ``gradient_theta(w)``:
-a ``Registration``, or a ``branches.Family`` made from a formula.
+a ``Registration``, or a ``problems.Formula`` made from a formula.
 Sources: Allgower & Georg (2003), https://doi.org/10.1137/1.9780898719154; step control as in Hairer, Nørsett
 & Wanner (1993), sections II.4 and III.5, https://doi.org/10.1007/978-3-540-78862-1.
 """
@@ -30,7 +30,8 @@ from tqdm import tqdm
 
 from regkit._require import require
 from regkit.grid import Grid
-from regkit.optimize import Point, newton_trust
+from regkit.optimize import _Counted as Point
+from regkit.optimize import newton_trust
 from regkit.registration import Registration
 
 ORDERS = {"none": 1, "secant": 2, "euler": 2, "heun": 3, "adams2": 3}  # error of a prediction O(step^order)

@@ -1,9 +1,9 @@
 """Minimise J(w): trust-region Newton, Levenberg-Marquardt, Gauss-Newton, and gradient descent.
 
 An objective has ``loss(w)``, ``gradient(w)`` and ``hessian(w, kind)``. If it also has ``point(w, order)``, as
-``registration.Objective`` does, loss and derivatives at one w share their work. ``Residual`` makes an
-objective of any r(w). w is a flat floating-point tensor; nothing is traced, so no tape grows over the
-iterations.
+``registration.Objective`` does, loss and derivatives at one w share their work. ``problems.Residual``
+makes an objective of any r(w). w is a flat floating-point tensor; nothing is traced, so no tape grows over
+the iterations.
 
 Every method takes these limits, and ``Result.message`` names the one that ended the run:
 
@@ -20,7 +20,6 @@ Source: Nocedal & Wright (2006), chapters 3, 4 and 10, https://doi.org/10.1007/9
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -29,6 +28,7 @@ import scipy.optimize
 import torch
 
 from regkit._require import require
+from regkit.problems import Point
 
 
 @dataclass(frozen=True)
@@ -77,55 +77,7 @@ class Result:
         return torch.stack([entry.x for entry in self.history if entry.accepted])
 
 
-@dataclass(frozen=True)
-class Residual:
-    """The objective ½‖r(w)‖² of any r: ℝᵖ → ℝⁿ. ``jacobian(w)`` (n, p) is by forward mode unless it is
-    given.
-    """
-
-    residual: Callable[[torch.Tensor], torch.Tensor]
-    jacobian: Callable[[torch.Tensor], torch.Tensor] | None = None
-
-    def point(self, w: torch.Tensor, order: int = 1) -> ResidualPoint:
-        return ResidualPoint(self, w)
-
-
-class LeastSquares:
-    """What follows from ``residual`` r and ``jacobian`` J at one w: ½‖r‖², Jᵀr and JᵀJ."""
-
-    @property
-    def loss(self) -> torch.Tensor:
-        """½‖r‖²."""
-        return 0.5 * (self.residual @ self.residual)
-
-    @property
-    def gradient(self) -> torch.Tensor:
-        """Jᵀr, (p,)."""
-        return self.jacobian.T @ self.residual
-
-    def hessian(self, kind: str = "gauss-newton") -> torch.Tensor:
-        """JᵀJ, (p, p)."""
-        require(kind == "gauss-newton", f'expected kind "gauss-newton" for a residual, got {kind!r}')
-        return self.jacobian.T @ self.jacobian
-
-
-@dataclass(frozen=True)
-class ResidualPoint(LeastSquares):
-    """r, ½‖r‖², Jᵀr and JᵀJ at one w; r and J are computed when first asked for."""
-
-    objective: Residual
-    w: torch.Tensor
-
-    @cached_property
-    def residual(self) -> torch.Tensor:
-        return self.objective.residual(self.w)
-
-    @cached_property
-    def jacobian(self) -> torch.Tensor:
-        return (self.objective.jacobian or torch.func.jacfwd(self.objective.residual))(self.w)
-
-
-class Point:
+class _Counted:
     """Loss, gradient and Hessian at w: computed at most once each, and counted when first needed."""
 
     def __init__(self, objective, w: torch.Tensor, order: int, counts: dict[str, int]):
@@ -165,10 +117,10 @@ class _Run:
         require(math.isfinite(self.start), f"expected a finite loss at the start, got {self.point.loss}")
         self.note(self.point, math.nan, math.nan, math.inf)
 
-    def evaluate(self, w: torch.Tensor) -> Point:
-        return Point(self.objective, w, 2 if self.kind == "exact" else 1, self.counts)
+    def evaluate(self, w: torch.Tensor) -> _Counted:
+        return _Counted(self.objective, w, 2 if self.kind == "exact" else 1, self.counts)
 
-    def note(self, accepted: Point | None, step: float, control: float, promised: float) -> None:
+    def note(self, accepted: _Counted | None, step: float, control: float, promised: float) -> None:
         """End of an iteration: a step to ``accepted``, or None, for which the model promised a decrease."""
         if not self.history or self.history[-1].accepted:
             self.promised = promised  # by the first step from here, not by one shortened after a rejection
@@ -214,7 +166,7 @@ def newton_trust(
     run = _Run(objective, w, hessian, **limits)
     trial = run.point
 
-    def at(x: np.ndarray) -> Point:
+    def at(x: np.ndarray) -> _Counted:
         """SciPy asks for loss, gradient and Hessian at one x after the other: they share a point."""
         nonlocal trial
         if not np.array_equal(x, trial.w.numpy(force=True)):

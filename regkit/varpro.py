@@ -34,7 +34,8 @@ import torch
 
 from regkit._require import require
 from regkit.linear import Dual, apply_linear, cg, inverse_of, solve
-from regkit.optimize import Iteration, LeastSquares, Result
+from regkit.optimize import Iteration, Result
+from regkit.problems import ResidualPoint
 
 KINDS = ("none", "kaufman", "golub-pereyra", "implicit", "unrolled", "last")
 
@@ -125,7 +126,7 @@ class Reduced:
         return self.point(w).jacobian
 
 
-class Point(LeastSquares):
+class Point(ResidualPoint):
     """f, r, J and what follows from them at one w, each computed when first asked for.
 
     products: how many products with AᵀA this has cost so far, one for every column.

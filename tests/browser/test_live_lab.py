@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 NOTEBOOK = "book/02_spline_images.ipynb"
 SMALL = """
 import numpy as np
-from regkit.explore import explore
+from regbook.explore import explore
 
 def draw(figure, theta):
     if 0.6 < theta < 0.8:
@@ -37,7 +37,7 @@ def draw(figure, theta):
 explore(draw, theta=[0.5, 1.0, 2.0, 3.0], guess="At which θ is it a parabola?", dpi=60)
 """
 COMPUTED = """
-from regkit.explore import page_widget
+from regbook.explore import page_widget
 
 page_widget("(root, data, kit) => root.append(kit.slider({label: 'k', input: kit.say}).row)", alt="a slider")
 """

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from playwright.sync_api import Locator, Page
 
+from regbook import widgets
+from regbook.explore import page_widget
+from regbook.figures import ch03
 from regkit import data
-from regkit.explore import page_widget
 from regkit.optimize import newton_trust
 from regkit.registration import Registration
 from regkit.transforms import Affine
@@ -39,12 +40,9 @@ def objective(pair):
 
 
 @pytest.fixture(scope="module")
-def path(root: Path, pair, tmp_path_factory) -> Path:
+def path(pair, tmp_path_factory) -> Path:
     """The figure in a page of its own."""
-    sys.path.insert(0, str(root / "book"))
-    from figures import ch03
-
-    js = (root / "book" / "widgets" / "register_by_hand.js").read_text(encoding="utf-8")
+    js = widgets.script("register_by_hand")
     figure = page_widget(js, ch03.by_hand(pair, THETA), title="Register by hand", alt="Two hands")
     file = tmp_path_factory.mktemp("by_hand") / "page.html"
     file.write_text(PAGE.format(figure.html()), encoding="utf-8")

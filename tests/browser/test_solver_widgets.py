@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page
+
+from regbook.figures import ch09
 
 pytestmark = pytest.mark.browser
 
@@ -36,10 +37,7 @@ def number(text: str) -> float:
     return float(digits) * 10.0 ** int(exponent)
 
 
-def test_differentiated_iterations_agree_with_the_record(open_page, book, root):
-    sys.path.insert(0, str(root / "book"))
-    from figures import ch09
-
+def test_differentiated_iterations_agree_with_the_record(open_page, book):
     record = ch09.recorded()
     _, figure = opened(open_page, book, "09_differentiating_cg", "How many of the iterations")
     total, percent = figure.locator("input[type=range]").all()

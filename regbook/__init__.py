@@ -1,0 +1,31 @@
+"""regbook: what a chapter or a page needs besides the mathematics of ``regkit``.
+
+explore       figures with sliders, live in Jupyter and self-contained in a page; figures that a page computes
+plots         colours, and the style of all figures
+glue          measured numbers into the text
+figures       the drawings of the chapters, one module a chapter
+practice      the checkers of the exercises, one module a chapter
+widgets       the JavaScript of the figures that a page computes
+records       runs that take too long for a page, made by the scripts in benchmarks/
+"""
+
+from __future__ import annotations
+
+from regbook.glue import glue
+
+__all__ = ["glue", "setup"]
+
+
+def setup() -> None:
+    """How every chapter begins: the style of the figures, double precision, one thread.
+
+    Most arrays of the book are small: more threads would wait for each other, above all on a busy computer.
+    """
+    import matplotlib.pyplot as plt
+    import torch
+
+    from regbook.plots import style
+
+    plt.rcParams.update(style())
+    torch.set_default_dtype(torch.float64)
+    torch.set_num_threads(1)

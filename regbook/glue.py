@@ -1,0 +1,20 @@
+"""Numbers into the text: ``glue(ratio=r)`` in a cell, ``{glue:text}`ratio:.2f` `` in a cell of text.
+
+The output that carries a number is the one that myst-nb's own ``glue`` makes, so the build of the book finds
+it; but neither Sphinx nor myst-nb is needed to run a notebook.
+"""
+
+from __future__ import annotations
+
+from IPython.core.formatters import format_display_data
+from IPython.display import display
+
+PREFIX = "application/papermill.record/"
+
+
+def glue(**numbers: object) -> None:
+    """Store each value under its name with the cell's outputs, where the reader does not see it."""
+    for name, value in numbers.items():
+        data, metadata = format_display_data(value)
+        about = metadata | {"scrapbook": {"name": name, "mime_prefix": PREFIX}}
+        display({PREFIX + kind: shown for kind, shown in data.items()}, raw=True, metadata=about)

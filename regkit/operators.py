@@ -1,0 +1,164 @@
+"""Linear maps that are applied and never stored: A x, Aᵀ y, and what can be built from these two.
+
+A Jacobian of an image with 10⁶ points and 10⁴ parameters has 10¹⁰ entries, and nobody needs them: an
+optimiser asks for J v and Jᵀ u. An ``Operator`` is such a pair of functions with a shape. Like a matrix it
+is applied with ``@``, transposed, added, scaled and composed; ``dense`` writes it out, to look at or to test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from regkit._require import require
+
+Map = Callable[[torch.Tensor], torch.Tensor]
+
+
+class Operator:
+    """A linear map A: ℝⁿ → ℝᵐ. A subclass gives ``shape`` (m, n), ``forward`` and ``adjoint``.
+
+    Both take a vector or the columns of a matrix: ``forward`` (n,) ↦ (m,) and (n, k) ↦ (m, k), ``adjoint``
+    the other way, such that ⟨A x, y⟩ = ⟨x, Aᵀ y⟩.
+
+    Example:
+        >>> import torch
+        >>> A = Matrix(torch.tensor([[1.0, 2.0], [0.0, 3.0]]))
+        >>> (A.T @ A + 2.0 * Diagonal(torch.ones(2))) @ torch.tensor([1.0, 1.0])
+        tensor([ 5., 17.])
+    """
+
+    shape: tuple[int, int]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """A x."""
+        raise NotImplementedError
+
+    def adjoint(self, y: torch.Tensor) -> torch.Tensor:
+        """Aᵀ y."""
+        raise NotImplementedError
+
+    def dense(self, like: torch.Tensor) -> torch.Tensor:
+        """All entries (m, n), of the type and on the device of ``like``."""
+        return self.forward(torch.eye(self.shape[1], dtype=like.dtype, device=like.device))
+
+    def diagonal(self, like: torch.Tensor) -> torch.Tensor:
+        """The entries A₁₁, A₂₂, … (n,) of a square operator; here by n products, one at a time."""
+        unit, entries = torch.zeros(self.shape[1], dtype=like.dtype, device=like.device), []
+        for k in range(self.shape[1]):
+            unit[k] = 1
+            entries.append(self.forward(unit)[k])
+            unit[k] = 0
+        return torch.stack(entries)
+
+    @property
+    def T(self) -> Operator:
+        """The adjoint as an operator."""
+        return FunctionOperator(self.shape[::-1], self.adjoint, self.forward)
+
+    def __matmul__(self, other):
+        """A x for a tensor, the composition A B for an operator."""
+        if isinstance(other, torch.Tensor):
+            fits = other.ndim in (1, 2) and len(other) == self.shape[1]
+            shape = tuple(other.shape)
+            require(fits, f"expected {self.shape[1]} rows for an operator {self.shape}, got {shape}")
+            return self.forward(other)
+        if not isinstance(other, Operator):
+            return NotImplemented
+        require(
+            self.shape[1] == other.shape[0],
+            f"expected operators that fit together, got shapes {self.shape} and {other.shape}",
+        )
+        shape = (self.shape[0], other.shape[1])
+        return FunctionOperator(
+            shape,
+            lambda x: self.forward(other.forward(x)),
+            lambda y: other.adjoint(self.adjoint(y)),
+        )
+
+    def __add__(self, other):
+        if not isinstance(other, Operator):
+            return NotImplemented
+        require(
+            self.shape == other.shape,
+            f"expected operators of one shape, got {self.shape} and {other.shape}",
+        )
+        return FunctionOperator(
+            self.shape,
+            lambda x: self.forward(x) + other.forward(x),
+            lambda y: self.adjoint(y) + other.adjoint(y),
+        )
+
+    def __mul__(self, factor: float | torch.Tensor):
+        return FunctionOperator(
+            self.shape, lambda x: factor * self.forward(x), lambda y: factor * self.adjoint(y)
+        )
+
+    __rmul__ = __mul__
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} {self.shape[0]} × {self.shape[1]}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FunctionOperator(Operator):
+    """An operator from two functions; the parts of an expression are such."""
+
+    shape: tuple[int, int]
+    _forward: Map
+    _adjoint: Map
+
+    def forward(self, x):
+        return self._forward(x)
+
+    def adjoint(self, y):
+        return self._adjoint(y)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Matrix(Operator):
+    """A matrix (m, n) with all its entries."""
+
+    matrix: torch.Tensor
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(m, n)."""
+        return tuple(self.matrix.shape)
+
+    def forward(self, x):
+        return self.matrix @ x
+
+    def adjoint(self, y):
+        return self.matrix.T @ y
+
+    def dense(self, like):
+        return self.matrix.to(like)
+
+    def diagonal(self, like):
+        return self.matrix.diagonal().to(like)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Diagonal(Operator):
+    """diag(d) for d (n,)."""
+
+    entries: torch.Tensor
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, n)."""
+        return len(self.entries), len(self.entries)
+
+    def forward(self, x):
+        return self.entries * x if x.ndim == 1 else self.entries[:, None] * x
+
+    adjoint = forward
+
+    def dense(self, like):
+        return self.entries.to(like).diag()
+
+    def diagonal(self, like):
+        return self.entries.to(like)

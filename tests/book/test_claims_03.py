@@ -1,0 +1,253 @@
+"""The bold claims of chapter 3, each held against something that regkit's derivatives did not compute."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.optimize
+import torch
+from numpy.polynomial import Polynomial
+
+from regbook.figures import ch03 as figures
+from regkit import coefficients, data, evaluate
+from regkit.optimize import gauss_newton, gradient_descent, levenberg_marquardt, newton_trust
+from regkit.registration import Registration
+from regkit.transforms import Affine, Translation
+
+
+@pytest.fixture(autouse=True)
+def double_precision():
+    """As in the notebook."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+def head(size=64, contrast=1.0):
+    """The image of the chapter, and its copy: moved by 8°, a stretch, a shear and a shift."""
+    image, grid = data.mri(size)
+    about = Affine(center=(128, 128))
+    A = figures.rotation(8) @ torch.tensor([[1.06, 0.08], [0.0, 0.95]])
+    w_true = torch.cat([A.flatten(), torch.tensor([6.0, -4.0])])
+    moved = evaluate(coefficients(image, 0.0), grid, about(w_true, grid.points())).reshape(grid.shape)
+    return image, contrast * moved, grid, about
+
+
+def hessian_by_differences(f, w, steps):
+    """∇²f by central differences of values alone."""
+    p = len(w)
+    e = torch.diag(torch.as_tensor(steps))
+    H = torch.zeros(p, p)
+    for i in range(p):
+        for j in range(p):
+            corners = [s * t * f(w + s * e[i] + t * e[j]) for s in (1, -1) for t in (1, -1)]
+            H[i, j] = sum(float(c) for c in corners) / (4 * steps[i] * steps[j])
+    return H
+
+
+def test_claim_newton_lands_in_the_wrong_minimum():
+    w = Polynomial([0, 1])
+    J = ((w**2 - 1) ** 2 + ((1 + w) ** 2 - 4) ** 2) / 2
+    assert np.allclose(np.sort(J.deriv().roots()), [-1.5, -1, 1])
+    assert np.all(J.deriv(2)(np.array([-1.5, 1])) > 0) and J(-1.5) == 7.8125 and J(1) == 0
+    assert 0 - J.deriv()(0) / J.deriv(2)(0) == -1.5 and J(-1.5) > J(0)
+    at = 0.0
+    for _ in range(5):
+        slopes = np.array([2 * at, 2 * (1 + at)])
+        at -= J.deriv()(at) / (slopes @ slopes)
+    assert at == pytest.approx(1)
+
+
+def test_claim_one_minimum_per_finger():
+    """The bumps are a formula, so they can be shifted without any spline."""
+    reference = data.bumps(shift=10)[0].numpy()
+    shifts = np.linspace(-8, 24, 641)
+    J = np.array([0.5 * ((data.bumps(shift=float(w))[0].numpy() - reference) ** 2).sum() for w in shifts])
+    minima = shifts[1:-1][(J[1:-1] < J[:-2]) & (J[1:-1] < J[2:])]
+    signal = data.bumps(640)[0].numpy()
+    fingers = 0.1 * (np.flatnonzero((signal[1:-1] > signal[:-2]) & (signal[1:-1] > signal[2:])) + 1.5)
+    assert len(fingers) == 4 and len(minima) == 5
+    assert np.diff(minima).mean() == pytest.approx(np.diff(fingers).mean(), rel=0.05)
+    assert np.abs(minima - 10).min() < 0.05
+
+    template, grid = data.bumps()
+    objective = Registration(template, data.bumps(shift=10)[0], grid, Translation(dim=1)).at(1e-3)
+    for method in (gradient_descent, gauss_newton, levenberg_marquardt, newton_trust):
+        assert float(method(objective, torch.zeros(1)).x) == pytest.approx(minima[0], abs=0.05)
+
+
+def test_claim_only_edges_pull():
+    """Rows of D by central differences of the residual, one parameter after the other."""
+    image, moved, grid, about = head()
+    objective = Registration(image, moved, grid, about).at(1.0)
+    w = about.identity()
+    steps = 1e-5 * torch.diag(torch.tensor([1.0, 1.0, 1.0, 1.0, 100.0, 100.0]))
+    columns = [(objective.residual(w + e) - objective.residual(w - e)) / (2 * e.sum()) for e in steps]
+    pull = torch.stack(columns, dim=1).square().sum(1)
+    largest = pull.sort(descending=True).values.cumsum(0) / pull.sum()
+    assert float((largest < 0.9).double().mean()) < 0.25
+    values = evaluate(objective.coefficients, grid, grid.points()).reshape(grid.shape).numpy()
+    steepness = np.hypot(*np.gradient(values)).flatten()
+    assert pull[torch.from_numpy(steepness < 1)].sum() < 0.01 * pull.sum()
+    assert (steepness < 1).mean() > 0.3
+
+
+def test_claim_parameters_decide_the_condition():
+    """The Hessian in other parameters is SᵀHS: H by differences about the corner, S by hand."""
+    image, moved, _, _ = head()
+    cases = figures.conditioning(image, moved, 256.0, 128.0, theta=1.0, limit=100)
+    corner, best = cases["the corner", "millimetres"], cases["the centre", "units of 64 mm"]
+    scale = [1e-5, 1e-5, 1e-5, 1e-5, 1e-3, 1e-3]
+    H = hessian_by_differences(corner[0].loss, corner[1], scale)
+    S = torch.diag(torch.tensor([1.0, 1.0, 1.0, 1.0, 64.0, 64.0]))
+    S[4, :2] = S[5, 2:4] = -128.0  # b = 64 b′ + c − A c
+    assert float(torch.linalg.cond(H)) == pytest.approx(corner[3], rel=0.05)
+    # the loss is an integral over a box, whose area is measured in the new unit too: a factor for all of H
+    assert float(torch.linalg.cond(S.T @ H @ S)) == pytest.approx(best[3], rel=0.05)
+    assert corner[3] > 1e4 * best[3]
+    assert corner[2]["descent"] == "not done after 100" and int(best[2]["descent"]) < 60
+    for about in ("the corner", "the centre"):
+        assert cases[about, "units of 64 mm"][3] < cases[about, "millimetres"][3]
+    for lengths in ("millimetres", "units of 64 mm"):
+        assert cases["the centre", lengths][3] < 0.1 * cases["the corner", lengths][3]
+
+
+def test_claim_gauss_newton_is_affine_invariant():
+    """Plain steps by NumPy's least squares, in two sets of parameters."""
+    image, moved, grid, about = head()
+    paths = []
+    for transform in (about, Affine()):
+        objective, w, path = Registration(image, moved, grid, transform).at(1.0), transform.identity(), []
+        for _ in range(4):
+            r, D = objective.residual(w).numpy(), objective.jacobian(w, method="autodiff").numpy()
+            length = np.linalg.norm(D, axis=0)  # for the sake of rounding only
+            w = w - torch.from_numpy(np.linalg.lstsq(D / length, r, rcond=None)[0] / length)
+            path.append(transform(w, grid.points()))
+        paths.append(torch.stack(path))
+    assert float((paths[0] - paths[1]).abs().max()) < 1e-6
+    assert float((paths[0][0] - grid.points()).abs().max()) > 5
+
+
+def test_claim_gauss_newton_is_not_the_hessian():
+    """Halve the step: the remainder falls by 8 with the Hessian, by 4 with DᵀD."""
+    image, moved, grid, about = head()
+    objective, w = Registration(image, moved, grid, about).at(1.0), about.identity()
+    v = torch.tensor([0.02, -0.01, 0.03, 0.01, 2.0, -1.0])
+    slope = float(objective.loss(w + 1e-6 * v) - objective.loss(w - 1e-6 * v)) / 2e-6
+
+    def remainder(h, kind):
+        bend = float(v @ objective.hessian(w, kind) @ v)
+        return abs(float(objective.loss(w + h * v) - objective.loss(w)) - h * slope - h**2 / 2 * bend)
+
+    assert remainder(1e-2, "exact") / remainder(5e-3, "exact") == pytest.approx(8, rel=0.1)
+    assert remainder(1e-2, "gauss-newton") / remainder(5e-3, "gauss-newton") == pytest.approx(4, rel=0.1)
+
+
+def test_claim_newton_doubles_its_digits():
+    """Plain steps from near the minimiser; the factor of Gauss-Newton is an eigenvalue of I − (DᵀD)⁻¹H."""
+    about_best = Affine(center=(2, 2))
+    factors = []
+    for contrast in (0.7, 0.85, 1.0):
+        image, moved, grid, _ = head(contrast=contrast)
+        small = type(grid)((4.0, 4.0), grid.shape)
+        objective = Registration(image, moved, small, about_best).at(1.0)
+        w_star = figures.refined(objective, newton_trust(objective, about_best.identity()).x)
+
+        def errors(kind, objective=objective, w_star=w_star):
+            w = w_star + 1e-2 * torch.tensor([1.0, -1.0, 1.0, 1.0, 1.0, -1.0])
+            found = []
+            for _ in range(14):
+                found.append(float((w - w_star).norm()))
+                w = w - torch.linalg.solve(objective.hessian(w, kind), objective.gradient(w))
+            return np.array(found)
+
+        newton, gauss = errors("exact"), errors("gauss-newton")
+        digits = -np.log10(newton[newton > 1e-13])
+        assert len(digits) >= 3 and digits[-1] > 1.6 * digits[-2] > 2.2 * digits[-3]
+        H = hessian_by_differences(objective.loss, w_star, [1e-4] * 6)
+        G = objective.hessian(w_star, "gauss-newton")
+        expected = float(torch.linalg.eigvals(torch.eye(6) - torch.linalg.solve(G, H)).abs().max())
+        factors.append(expected)
+        usable = gauss > 1e-11
+        if usable.sum() > 10:  # with a tiny factor it is at rounding before it is on its line
+            assert gauss[10] / gauss[9] == pytest.approx(expected, rel=0.1)
+    assert factors[0] > 1.5 * factors[1] > 3 * factors[2]
+
+
+@pytest.fixture(scope="module")
+def hands():
+    pair = data.hands_phantom(64)
+    about = Affine(center=(10, 12.5))
+    return pair, about, Registration(pair.template, pair.reference, pair.grid, about).at(0.1)
+
+
+def test_claim_converged_is_not_correct(hands):
+    """SciPy, from values alone, finds nothing lower near by; the truth is far away and much lower."""
+    pair, about, objective = hands
+    run = newton_trust(objective, about.identity())
+    truth = about.from_matrix(pair.w_true[:4].reshape(2, 2), pair.w_true[4:])
+    assert run.converged and 0.4 < run.loss / run.history[0].loss < 0.7
+
+    def loss(w):
+        return float(objective.loss(torch.from_numpy(w))) / run.loss
+
+    simplex = run.x.numpy() + 0.01 * np.vstack([np.zeros(6), np.eye(6)])
+    options = {"initial_simplex": simplex, "maxiter": 400, "xatol": 1e-7, "fatol": 1e-12}
+    lowest = scipy.optimize.minimize(loss, run.x.numpy(), method="Nelder-Mead", options=options)
+    assert lowest.fun > 1 - 1e-9 and np.abs(lowest.x - run.x.numpy()).max() < 1e-3
+    assert figures.mean_distance(about, run.x, truth, pair.grid) > 10
+    turn = about.matrix(run.x)[0] @ torch.linalg.inv(about.matrix(truth)[0])
+    assert abs(math.degrees(math.atan2(turn[1, 0] - turn[0, 1], turn[0, 0] + turn[1, 1]))) > 120
+    assert loss(truth.numpy()) < 0.01
+
+
+def test_folded_answers_about_the_hands(hands):
+    """What the chapter says under 'What you should see', for it names no numbers that were computed."""
+    pair, _, objective = hands
+    _, largest = figures.comes_home(pair, objective, [10 * k for k in range(10)])
+    assert 50 <= largest < 90
+    small = data.hands_phantom(32)
+    turn_and_slide = figures.TurnAndSlide(pair=small)
+    flat = Registration(small.template, small.reference, small.grid, turn_and_slide).at(0.1)
+
+    def end(method, degrees):
+        start = torch.tensor([math.radians(degrees) * figures.REACH, 2.0])
+        run = figures.METHODS[method](flat, start, iterations=60, gtol=1e-7)
+        return math.degrees(float(run.x[0]) / figures.REACH), float(run.x[1]), run
+
+    def home(method, degrees):
+        turn, slide, _ = end(method, degrees)
+        return abs(turn) < 3 and abs(slide) < 0.3
+
+    assert all(home(method, 50) for method in figures.METHODS)
+    assert end("Newton, trust region", 50)[2].iterations < end("gradient descent", 50)[2].iterations
+    assert [home(method, 80) for method in figures.METHODS] == [True, False, False]
+    _, slide, run = end("gradient descent", 100)
+    assert abs(slide) > 25 and run.loss < run.history[0].loss and not run.converged
+    for method in figures.METHODS:
+        for degrees in (-150, 150):
+            assert abs(end(method, degrees)[0]) > 150
+
+
+@pytest.mark.parametrize("seed", [11, 12])
+def test_claim_a_noisy_head_is_found_to_a_fraction_of_a_pixel(seed):
+    """MINPACK's Levenberg-Marquardt, which knows nothing but residual and Jacobian, on other noise."""
+    image, grid = data.mri(256)
+    about = Affine(center=(128, 128))
+    w_true = torch.cat([1.1 * figures.rotation(20).flatten(), torch.tensor([8.0, -5.0])])
+    moved = evaluate(coefficients(image, 0.0), grid, about(w_true, grid.points())).reshape(grid.shape)
+    noise = torch.Generator().manual_seed(seed)
+    scans = [scan + 10 * torch.randn(grid.shape, generator=noise) for scan in (image, moved)]
+    objective = Registration(*scans, grid, about).at(10.0)
+    found = scipy.optimize.least_squares(
+        lambda w: objective.residual(torch.from_numpy(w)).numpy(),
+        about.identity().numpy(),
+        jac=lambda w: objective.jacobian(torch.from_numpy(w)).numpy(),
+        method="lm",
+        x_scale="jac",
+    )
+    by_scipy = torch.from_numpy(found.x)
+    assert figures.mean_distance(about, by_scipy, w_true, grid) < 0.1
+    ours = newton_trust(objective, about.identity())
+    assert figures.mean_distance(about, ours.x, by_scipy, grid) < 1e-3

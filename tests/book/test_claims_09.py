@@ -1,0 +1,206 @@
+"""The bold claims of chapter 9, against conjugate gradients of their own, in NumPy.
+
+The derivative of a real program is taken by the complex step: f(w + ih) = f(w) + ih f′(w) + O(h²). Nothing of
+regkit takes part in it; the program below uses products without conjugation, as that step wants it.
+"""
+
+from itertools import pairwise
+
+import mpmath
+import numpy as np
+import pytest
+import torch
+
+from regbook.figures import ch09 as figures
+from regkit import data
+from regkit.superres import register_templates, synthetic
+from regkit.varpro import Reduced
+
+STEP = 1e-30
+
+
+def conjugate_gradients(A, b, x, iterations):
+    """x after so many iterations, and the step lengths α and β."""
+    r = b - A @ x
+    p, rho, lengths = r, r @ r, []
+    for _ in range(iterations):
+        q = A @ p
+        alpha = rho / (p @ q)
+        x, r = x + alpha * p, r - alpha * q
+        rho, old = r @ r, rho
+        p = r + rho / old * p
+        lengths.append((alpha, rho / old))
+    return x, lengths
+
+
+def restarted_tangent(A, A_dot, b, total, last, b_dot=0.0, x0=None):
+    """ẋ of the last iterations, after a restart from the undifferentiated iterate."""
+    first, _ = conjugate_gradients(A, b, np.zeros_like(b) if x0 is None else x0, total - last)
+    x, _ = conjugate_gradients(A + 1j * STEP * A_dot, b + 1j * STEP * b_dot, first + 0j, last)
+    return x.imag / STEP
+
+
+def system(seed, n=60, condition=200.0):
+    """A, Ȧ, b, x and ẋ of a random system with the given condition number."""
+    random = np.random.default_rng(seed)
+    vectors = np.linalg.qr(random.normal(size=(n, n)))[0]
+    values = np.geomspace(1, condition, n)
+    A, B, b = vectors * values @ vectors.T, random.normal(size=(n, n)) / np.sqrt(n), random.normal(size=n)
+    x = np.linalg.solve(A, b)
+    return A, B + B.T, b, x, -np.linalg.solve(A, (B + B.T) @ x), values, vectors
+
+
+def relative(a, b):
+    return np.linalg.norm(a - b) / np.linalg.norm(b)
+
+
+def from_numpy(A, A_dot, b, x, x_dot, values, vectors):
+    """The same system as chapter 9 has it."""
+    return figures.Toy(*map(torch.from_numpy, (A, A_dot, b, values, vectors, x, x_dot)))
+
+
+def test_claim_the_tangent_has_another_right_hand_side():
+    A, A_dot, b, x, _, *_ = system(0)
+    b_dot, h = np.random.default_rng(1).normal(size=60), 1e-6
+    ahead, behind = (np.linalg.solve(A + s * h * A_dot, b + s * h * b_dot) for s in (1, -1))
+    assert relative(np.linalg.solve(A, b_dot - A_dot @ x), (ahead - behind) / (2 * h)) < 1e-7
+
+
+def test_claim_one_step_multiplies_the_error_of_the_tangent():
+    for w in (3.0, 100.0):
+        A, A_dot, b = np.diag([1.0, w]), np.diag([0.0, 1.0]), np.ones(2)
+        x, truth = np.array([1, 1 / w]), np.array([0, -1 / w**2])
+        tangent = restarted_tangent(A, A_dot, b, 1, 1, x0=x + [1e-6, 0])
+        assert tangent[1] - truth[1] == pytest.approx((1 - w) * -truth[1], rel=1e-4)
+        tangent = restarted_tangent(A, A_dot, b, 1, 1, x0=x + [0, 1e-6])
+        assert abs(tangent[1] - truth[1]) < 1e-3 * abs(truth[1])
+
+
+def test_claim_the_polynomial_of_the_restart_explains_the_error():
+    for seed in (3, 4):
+        A, A_dot, b, _, x_dot, values, vectors = system(seed)
+        for last in (4, 6, 8, 10, 12, 16):
+            first, _ = conjugate_gradients(A, b, np.zeros(60), 30 - last)
+            _, lengths = conjugate_gradients(A, b, first, last)
+            p = q = np.ones(60)
+            for alpha, beta in lengths:
+                p = p - alpha * values * q
+                q = p + beta * q
+            expected = np.linalg.norm(p * (vectors.T @ x_dot)) / np.linalg.norm(x_dot)
+            observed = relative(restarted_tangent(A, A_dot, b, 30, last), x_dot)
+            assert 1 / 5 < expected / observed < 5
+
+
+def test_claim_the_hump_is_there_in_exact_arithmetic():
+    """The restart, its tangent carried along by the product rule, with sixty digits."""
+    toy = figures.toy()
+    with mpmath.workdps(60):
+        exact = np.vectorize(mpmath.mpf, otypes=[object])
+        A, B, b = (exact(part.numpy()) for part in (toy.A, toy.B, toy.b))
+        for last in (6, 10, 16):
+            x, _ = conjugate_gradients(A, b, 0 * b, 30 - last)
+            x_dot, r, r_dot = 0 * b, b - A @ x, -(B @ x)
+            p, p_dot, rho, rho_dot = r, r_dot, r @ r, 2 * (r @ r_dot)
+            for _ in range(last):
+                q, q_dot = A @ p, A @ p_dot + B @ p
+                c, c_dot = p @ q, p_dot @ q + p @ q_dot
+                alpha, alpha_dot = rho / c, rho_dot / c - rho * c_dot / c**2
+                x_dot = x_dot + alpha_dot * p + alpha * p_dot
+                r, r_dot = r - alpha * q, r_dot - alpha_dot * q - alpha * q_dot
+                new, new_dot = r @ r, 2 * (r @ r_dot)
+                beta, beta_dot = new / rho, new_dot / rho - new * rho_dot / rho**2
+                p, p_dot = r + beta * p, r_dot + beta_dot * p + beta * p_dot
+                rho, rho_dot = new, new_dot
+            expected = toy.error(torch.from_numpy(x_dot.astype(float)), "x_dot")
+            assert toy.error(toy.tangent("restart", 30, last), "x_dot") == pytest.approx(expected, rel=0.05)
+            assert last != 10 or expected > 50
+
+
+def test_claim_a_fixed_polynomial_has_no_hump():
+    """At every k, with 30 and with 60 iterations; at the end it is not far from the error of x itself."""
+    for seed, total, end in ((3, 30, 0.15), (4, 30, 0.15), (3, 60, 0.01), (4, 60, 0.01)):
+        toy = from_numpy(*system(seed))
+        errors = [toy.error(toy.tangent("chebyshev", total, k), "x_dot") for k in range(0, total + 1, 3)]
+        assert max(errors) <= 1 and errors[-1] < end
+        assert all(b < a for a, b in pairwise(errors) if a > 0.2)
+
+
+def test_claim_implicit_obeys_the_bound_of_cg():
+    """In the norm of A; the floor is A⁻¹Ȧ(x̄ − x*), the tangent that the error of x̄ pretends."""
+    root = np.sqrt(200.0)
+    for seed, total in ((3, 30), (4, 30), (3, 60)):
+        A, A_dot, b, x, x_dot, *_ = system(seed)
+        toy = from_numpy(*system(seed))
+
+        def size(e, A=A):
+            return np.sqrt(e @ A @ e)
+
+        first, _ = conjugate_gradients(A, b, np.zeros(60), total)
+        floor = size(np.linalg.solve(A, A_dot @ (first - x)))
+        for k in (4, 8, 12, 20, 28):
+            error = size(toy.tangent("implicit", total, k).numpy() - x_dot)
+            assert error <= 2 * ((root - 1) / (root + 1)) ** k * (size(x_dot) + floor) + 1.001 * floor
+
+
+def test_claim_a_converged_solver_hides_the_fault():
+    for seed in (3, 4):
+        A, A_dot, b, x, x_dot, *_ = system(seed)
+        errors = {}
+        for before in (0, 28, 140):
+            errors[before] = relative(restarted_tangent(A, A_dot, b, before + 20, 20), x_dot)
+        assert relative(conjugate_gradients(A, b, np.zeros(60), 140)[0], x) < 1e-14
+        assert errors[28] > 30 and errors[140] < 0.2 and errors[0] < 1
+
+
+@pytest.fixture(scope="module")
+def hand():
+    pair = data.hands_phantom(20)
+    made = synthetic(pair.reference, pair.grid)
+    return made.problem, made.problem.upsampled(), register_templates(made.problem)
+
+
+def test_claim_half_is_worse_than_none(hand):
+    """Each column by the complex step, with AᵀA and its derivative from differences."""
+    problem, f0, w = hand
+
+    def parts(w):
+        A = problem.at(w)
+        return A.gram.numpy(), A.adjoint(problem.b).numpy()
+
+    def seen(tangent):  # a column of the Jacobian is D v + A ẋ: an error of ẋ counts as A sees it
+        return np.linalg.norm(problem.at(w).forward(torch.from_numpy(tangent))[: problem.templates.numel()])
+
+    (G, b), h, errors = parts(w), 1e-6, []
+    for v in torch.eye(len(w), dtype=w.dtype):
+        (G1, b1), (G2, b2) = parts(w + h * v), parts(w - h * v)
+        G_dot, b_dot = (G1 - G2) / (2 * h), (b1 - b2) / (2 * h)
+        x_dot = np.linalg.solve(G, b_dot - G_dot @ np.linalg.solve(G, b))
+        half = restarted_tangent(G, G_dot, b, 200, 100, b_dot, f0.numpy())
+        errors.append((seen(half - x_dot), seen(x_dot)))
+    half, none = np.linalg.norm(errors, axis=0)
+    assert half > 100 * none
+
+
+def test_the_record_is_what_the_code_gives(hand):
+    """Entries of the record that rounding does not decide."""
+    problem, f0, w = hand
+    record = figures.recorded()
+    totals, percents = record["totals"].tolist(), record["percents"].tolist()
+    exact = Reduced(problem, rows="data", exact=True, rtol=1e-12).jacobian(w)
+    entries = (("restart", 25, 100), ("chebyshev", 50, 50), ("implicit", 100, 20), ("restart", 50, 0))
+    for tail, total, percent in entries:
+        J = figures.variant(problem, f0, tail, total, total * percent // 100).jacobian(w)
+        place = figures.TAILS.index(tail), totals.index(total), percents.index(percent)
+        found = float((J - exact).norm() / exact.norm())
+        assert record["jacobian_error"][place][0] == pytest.approx(found, rel=1e-3)
+
+
+def test_claim_restarted_jacobians_depend_on_rounding(hand):
+    problem, f0, w = hand
+    noise = torch.randn(4, len(w), dtype=w.dtype, generator=torch.Generator().manual_seed(5))
+    spread = {}
+    for tail in ("restart", "implicit"):
+        reduced = figures.variant(problem, f0, tail, 200, 180)
+        found = torch.stack([reduced.jacobian(w + 1e-10 * n) for n in noise])
+        spread[tail] = float((found - found[0]).flatten(1).norm(dim=1).max() / found[0].norm())
+    assert spread["restart"] > 0.1 and spread["implicit"] < 0.03

@@ -1,0 +1,64 @@
+"""The checkers of chapter 5 accept right answers and name the errors that people make."""
+
+import math
+
+import pytest
+import torch
+
+from regbook import practice
+
+
+def velocity(H, rate):
+    return -torch.linalg.solve(H, rate)
+
+
+def euler(w, H, rate, theta, following):
+    return w + math.log(following / theta) * theta * velocity(H, rate)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (lambda w, H, r, a, b: w - math.log(b / a) * a * velocity(H, r), "wrong side"),
+        (lambda w, H, r, a, b: w + math.log(b / a) * velocity(H, r), "factor θ is missing"),
+        (lambda w, H, r, a, b: w + math.log(b / a) / a * velocity(H, r), "divided by θ"),
+        (lambda w, H, r, a, b: w + (b - a) * velocity(H, r), "straight in θ"),
+        (lambda w, H, r, a, b: w + (b - a) * a * velocity(H, r), "same variable"),
+        (lambda w, H, r, a, b: w + math.log10(b / a) * a * velocity(H, r), "base 10"),
+        (lambda w, H, r, a, b: w - math.log(b / a) * a * (H @ r), "multiplied by H"),
+        (lambda w, H, r, a, b: euler(w, H, r, a, b) - w, "step alone"),
+        (lambda w, H, r, a, b: w, "not the prediction"),
+    ],
+)
+def test_5_2_names_the_error(answer, says):
+    with pytest.raises(AssertionError, match=says):
+        practice.check_5_2(answer)
+
+
+def test_5_2_accepts_the_solution():
+    assert practice.check_5_2(euler).startswith("Right")
+
+
+def adams(w, t, last, h, before):
+    return w + h * (t + h / before * (t - last) / 2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (lambda w, t, last, h, b: adams(w, t, last, h, h), "one length only"),
+        (lambda w, t, last, h, b: w + h * (t + b / h * (t - last) / 2), "upside down"),
+        (lambda w, t, last, h, b: w + h * (t + h / b * (t - last)), "end of the step"),
+        (lambda w, t, last, h, b: w + h * (t - h / b * (t - last) / 2), "looks back"),
+        (lambda w, t, last, h, b: w + h * (t + last) / 2, "step that is done"),
+        (lambda w, t, last, h, b: w + h * t, "Euler"),
+        (lambda w, t, last, h, b: w, "not w"),
+    ],
+)
+def test_5_3_names_the_error(answer, says):
+    with pytest.raises(AssertionError, match=says):
+        practice.check_5_3(answer)
+
+
+def test_5_3_accepts_the_solution():
+    assert practice.check_5_3(adams).startswith("Right")

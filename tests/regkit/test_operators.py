@@ -1,0 +1,65 @@
+"""Operators against matrices: every expression is what the same expression of matrices is."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from regkit.checks import adjoint_test
+from regkit.operators import Diagonal, FunctionOperator, Matrix
+
+
+@pytest.fixture
+def parts(random):
+    """Matrices A (4, 3), B (3, 5), d (3,), and A as an operator of two functions."""
+    A, B, d = random(4, 3), random(3, 5), random(3)
+    return A, B, d, FunctionOperator((4, 3), lambda x: A @ x, lambda y: A.T @ y)
+
+
+def test_expressions_are_those_of_matrices(parts, random):
+    A, B, d, F = parts
+    like = random(1)
+    cases = {
+        "forward": (F, A),
+        "transposed": (F.T, A.T),
+        "twice transposed": (F.T.T, A),
+        "composed": (F @ Matrix(B), A @ B),
+        "composed and transposed": ((F @ Matrix(B)).T, (A @ B).T),
+        "sum": (F + Matrix(2 * A), 3 * A),
+        "scaled": (2.5 * F, 2.5 * A),
+        "diagonal": (F @ Diagonal(d), A * d),
+        "normal": (F.T @ F + Diagonal(d.abs()), A.T @ A + d.abs().diag()),
+    }
+    for name, (operator, matrix) in cases.items():
+        assert operator.shape == tuple(matrix.shape), name
+        assert torch.allclose(operator.dense(like), matrix, atol=1e-14), name
+        x = random(matrix.shape[1])
+        assert torch.allclose(operator @ x, matrix @ x, atol=1e-14), name
+        assert adjoint_test(operator.forward, operator.adjoint, x) < 1e-14, name
+
+
+def test_diagonals_of_all_kinds(parts, random):
+    A, _, d, F = parts
+    for operator in (F.T @ F, Matrix(A.T @ A)):
+        assert torch.allclose(operator.diagonal(d), (A * A).sum(0), atol=1e-14)
+    assert torch.equal(Diagonal(d).diagonal(d), d)
+    assert torch.equal(Diagonal(d).dense(d), d.diag())
+
+
+def test_what_does_not_fit_is_refused(parts, random):
+    F = parts[-1]
+    with pytest.raises(ValueError, match="expected 3 rows"):
+        F @ random(4)
+    with pytest.raises(ValueError, match="fit together"):
+        F @ F
+    with pytest.raises(ValueError, match="of one shape"):
+        F + F.T
+    with pytest.raises(TypeError):
+        F + 1.0
+    with pytest.raises(TypeError):
+        F @ "x"
+
+
+def test_prints_and_compares(parts):
+    F = parts[-1]
+    assert repr(F) == "FunctionOperator 4 × 3" and F == F and F != F.T
