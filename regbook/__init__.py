@@ -2,6 +2,7 @@
 
 explore       figures with sliders, live in Jupyter and self-contained in a page; figures that a page computes
 plots         colours, and the style of all figures
+text          words of read-outs: numbers, minus signs, counted things
 glue          measured numbers into the text
 figures       the drawings of the chapters, one module a chapter
 practice      the checkers of the exercises, one module a chapter

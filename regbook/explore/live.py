@@ -7,7 +7,8 @@ import traceback
 
 import ipywidgets as ui
 
-from regbook.explore import Choice, Explorer, Slider, encode
+from regbook.explore import Choice, Explorer, Slider
+from regbook.explore.frames import encode
 
 _STEP = 0.05  # of the slider, in distances of two frames
 
@@ -72,7 +73,7 @@ def _list(parameter: Choice, first: int, to) -> ui.Dropdown:
 
 
 def _slider(parameter: Slider, first: int, to, interval: int | None = None, mark=None) -> ui.HBox:
-    """Play, label, slider and number. The slider's own value is a position on its axis: see ``Slider.at``."""
+    """Play, label, slider and number. The slider's own value is a position: see ``Slider.value_at``."""
     values, last = parameter.values, len(parameter.values) - 1
     low, high = sorted((values[0], values[-1]))
     named = {"tooltip": parameter.label}
@@ -87,7 +88,7 @@ def _slider(parameter: Slider, first: int, to, interval: int | None = None, mark
         rounded = abs(event["new"] - parameter.position(number.value)) < _STEP / 2
         if not busy and not rounded:
             busy.append(slider)
-            value = parameter.at(round(event["new"], 6))
+            value = parameter.value_at(round(event["new"], 6))
             number.value = _short(value)
             to(value)
             busy.clear()

@@ -7,8 +7,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from regbook.explore import number_text
 from regbook.plots import COLORS, show_image
+from regbook.text import counted, number_text
 
 CLOCK = perf_counter if sys.platform == "win32" else process_time  # the process's own time, if exact
 
@@ -70,7 +70,7 @@ def price_of_gradients(measured):
             ax.text(value * 1.3, k, f"{value:.1f}" if value < 10 else f"{value:,.0f}", va="center")
         ax.set(xscale="log", xlim=(0.5, 3e8), xlabel="cost in runs of the program (log scale)")
         return (
-            f"{p:,} parameter{'s' if p > 1 else ''}; the program takes {as_time(once)}. "
+            f"{counted(p, 'parameter')}; the program takes {as_time(once)}. "
             f"The gradient takes {as_time(once * reverse)} backwards, "
             f"{as_time(once * tangent * p)} forwards, {as_time(once * (p + 1))} by finite differences."
         )

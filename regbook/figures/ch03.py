@@ -1,7 +1,6 @@
 """Figures of chapter 3: how two images are aligned."""
 
 import math
-import re
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -10,6 +9,7 @@ import torch
 from matplotlib.colors import ListedColormap
 
 from regbook.plots import COLORS, show_image
+from regbook.text import signed
 from regkit import Grid, coefficients, evaluate
 from regkit.optimize import gauss_newton, gradient_descent, newton_trust
 from regkit.registration import Registration
@@ -60,11 +60,6 @@ class TurnAndSlide(Transform):
         placed = torch.stack([right, up], dim=1) + c
         A, b = self.pair.w_true[:4].reshape(2, 2), self.pair.w_true[4:]
         return placed @ A.T + b  # where the template shows that point
-
-
-def signed(text):
-    """A text whose numbers have the minus sign that people write, and no minus zero."""
-    return re.sub(r"-(?=\d)", "−", re.sub(r"-(0\.?0*)(?!\d|\.\d)", r"\1", text))
 
 
 def moved(objective, w):

@@ -4,8 +4,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from regbook.explore import number_text
 from regbook.plots import COLORS, show_image
+from regbook.text import counted, number_text
 from regkit import SmoothingBasis, evaluate
 from regkit.optimize import newton_trust
 
@@ -42,7 +42,7 @@ def comb(problem, shifts):
         bottom.set(xlabel="shift in cells", ylabel="loss / largest", ylim=(-0.05, 1.1))
         bottom.legend(loc="lower right")
         nearest = minima[(minima - 10).abs().argmin()] if len(minima) else float("nan")
-        count = "1 local minimum" if len(minima) == 1 else f"{len(minima)} local minima"
+        count = counted(len(minima), "local minimum", "local minima")
         return f"θ = {number_text(theta)}: {count}. The one nearest to the true shift is at {nearest:.2f}."
 
     return draw

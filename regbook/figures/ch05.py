@@ -9,6 +9,7 @@ import torch
 
 from regbook import records
 from regbook.plots import COLORS
+from regbook.text import counted
 from regkit.branches import arclength, stationary
 from regkit.continuation import Adaptive, follow, length, tangent
 from regkit.optimize import newton_trust
@@ -78,7 +79,7 @@ def bifurcation(problem, curves, true, low, high, factor=10**0.5):
         left.plot([], [], color=COLORS["blue"], lw=2.2, label="Euler's prediction")
         left.legend(loc="upper left", fontsize=8)
         after = float(newton_trust(problem.at(theta / factor), w).x)
-        count = "1 minimum" if len(minima) == 1 else f"{len(minima)} minima"
+        count = counted(len(minima), "minimum", "minima")
         return (
             f"θ = {theta:.3g}: {count} in this window. The right branch is at {float(w):.2f}; "
             f"Euler predicts {end[1]:.2f} at θ = {theta / factor:.3g}, where the branch is at {after:.2f}."

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from regbook.explore import number_text
 from regbook.plots import show_image
+from regbook.text import number_text
 from regkit import SmoothingBasis, data, evaluate
 from regkit.optimize import newton_trust
 from regkit.registration import Registration

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from regbook.explore import Guess, decode, explore, page_widget
+from regbook.explore import Guess, explore, page_widget
+from regbook.explore.frames import decode
 
 from .figures import answer_time, figures, fraction, guess, move, sliders, state, too_wide, violations
 

@@ -1,0 +1,50 @@
+"""Words for read-outs: numbers, powers of ten, minus signs and counted things, as people write them."""
+
+from __future__ import annotations
+
+import re
+
+
+def power_text(exponent: int) -> str:
+    """10 to a whole ``exponent``.
+
+    Example:
+        >>> power_text(-4)
+        '10⁻⁴'
+    """
+    return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def number_text(value: float) -> str:
+    """``value`` to three digits.
+
+    Example:
+        >>> [number_text(value) for value in (0.001, -37.52, 1e-4, 2.5e6)]
+        ['0.001', '−37.5', '10⁻⁴', '2.5·10⁶']
+    """
+    if value == 0 or 1e-3 <= abs(value) < 99950:
+        return f"{float(f'{value:.3g}'):.10g}".replace("-", "−")
+    digits, exponent = f"{value:.2e}".split("e")
+    digits = digits.rstrip("0").rstrip(".").replace("-", "−")
+    power = power_text(int(exponent))
+    return {"1": power, "−1": f"−{power}"}.get(digits, f"{digits}·{power}")
+
+
+def signed(text: str) -> str:
+    """``text`` with the minus sign that people write before its numbers, and no minus zero.
+
+    Example:
+        >>> signed("from -3.5 to -0.00, then -0.02; Gauss-Newton")
+        'from −3.5 to 0.00, then −0.02; Gauss-Newton'
+    """
+    return re.sub(r"-(?=\d)", "−", re.sub(r"-(0\.?0*)(?!\d|\.\d)", r"\1", text))
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """A number and what is counted: ``one`` of it, or ``many`` (if not given, ``one`` with an s).
+
+    Example:
+        >>> [counted(1, "step"), counted(1200, "step"), counted(0, "minimum", "minima")]
+        ['1 step', '1,200 steps', '0 minima']
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
