@@ -16,8 +16,8 @@ import torch
 
 
 @dataclass(frozen=True)
-class LeastSquares:
-    """r = √ω (t − s), so J = ½ Σ ω (t − s)²: half the squared difference, integrated over the (masked) box.
+class SSD:
+    """Sum of squared differences: r = √ω (t − s), so J = ½ Σ ω (t − s)², an integral over the (masked) box.
 
     For two images with the same grey values. Source: Modersitzki, FAIR (2009), section 6.2.
     """
@@ -40,11 +40,12 @@ class LeastSquares:
 
 
 @dataclass(frozen=True)
-class NormalisedCrossCorrelation:
-    """r = √ω (t̂ − ŝ), so J = 1 − ν, where ν = ⟨t̂, ŝ⟩ in [−1, 1] is the correlation and ⟨a, b⟩ = Σ ω a b.
+class NCC:
+    """Normalised cross-correlation: r = √ω (t̂ − ŝ), so J = 1 − ν with the correlation ν = ⟨t̂, ŝ⟩ in [−1, 1].
 
-    t̂ = (t − mean t)/N with N = ‖t − mean t‖, and ŝ likewise. J stays the same when every grey value v of an
-    image becomes a v + b, a > 0: for images of one kind that differ in brightness or contrast.
+    ⟨a, b⟩ = Σ ω a b, t̂ = (t − mean t)/N with N = ‖t − mean t‖, and ŝ likewise. J stays the same when every
+    grey value v of an image becomes a v + b, a > 0: for images of one kind that differ in brightness or
+    contrast.
 
     Where the moved template is constant, ν is 0/0 and every result is NaN. Source: FAIR (2009), section 7.2
     (1 − ν² there); Evangelidis & Psarakis (2008), https://doi.org/10.1109/TPAMI.2008.113.

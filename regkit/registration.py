@@ -20,7 +20,7 @@ from functools import cached_property
 import torch
 
 from regkit._require import image_tensor, require
-from regkit.distances import LeastSquares, NormalisedCrossCorrelation
+from regkit.distances import NCC, SSD
 from regkit.grid import Grid
 from regkit.spline import SmoothingBasis, evaluate
 from regkit.transforms import Affine, Transform
@@ -61,7 +61,7 @@ class Registration:
     reference: torch.Tensor
     grid: Grid
     transform: Transform = field(default_factory=Affine)
-    distance: LeastSquares | NormalisedCrossCorrelation = field(default_factory=LeastSquares)
+    distance: SSD | NCC = field(default_factory=SSD)
     weights: torch.Tensor | None = None
     regulariser: Quadratic | None = None
 

@@ -15,7 +15,7 @@ import scipy.optimize
 import torch
 
 from regkit.data import hands_phantom, mri, paper_hands
-from regkit.distances import NormalisedCrossCorrelation
+from regkit.distances import NCC
 from regkit.grid import Grid
 from regkit.optimize import gauss_newton, gradient_descent, levenberg_marquardt, newton_trust
 from regkit.problems import Residual
@@ -103,7 +103,7 @@ def test_residual_agrees_with_scipy(method):
 
 
 def test_newton_agrees_with_scipys_bfgs():
-    problem, w_true = easy_problem(NormalisedCrossCorrelation())
+    problem, w_true = easy_problem(NCC())
     objective, start = problem.at(10.0), problem.transform.identity()
     result = newton_trust(objective, start)
     witness = scipy.optimize.minimize(

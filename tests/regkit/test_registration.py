@@ -14,7 +14,7 @@ import torch
 
 from regkit.checks import taylor_test
 from regkit.data import bumps, paper_hands
-from regkit.distances import LeastSquares, NormalisedCrossCorrelation
+from regkit.distances import NCC, SSD
 from regkit.grid import Grid
 from regkit.registration import Quadratic, Registration, at_centres
 from regkit.spline import SmoothingBasis, evaluate
@@ -28,7 +28,7 @@ CASES = [
     (kind, dim, distance)
     for kind in (Affine, Rigid, Translation)
     for dim in (1, 2, 3)
-    for distance in (LeastSquares(), NormalisedCrossCorrelation())
+    for distance in (SSD(), NCC())
     if not (kind is Rigid and dim == 1)
 ]
 
