@@ -8,7 +8,8 @@ import torch
 def require(condition: bool | torch.Tensor, message: str) -> None:
     """Raise ValueError(message) unless ``condition`` holds.
 
-    Under ``vmap`` a tensor has no single truth value; then the check is left to the caller outside of it.
+    Under ``vmap`` a tensor has no single truth value; then the check is left to the caller outside
+    of it.
     """
     try:
         holds = bool(condition)
@@ -18,7 +19,7 @@ def require(condition: bool | torch.Tensor, message: str) -> None:
         raise ValueError(message)
 
 
-def image_tensor(image) -> torch.Tensor:
+def image_tensor(image: object) -> torch.Tensor:
     """``image`` as a floating-point tensor with 1 to 3 dimensions, checked."""
     image = torch.as_tensor(image)
     require(

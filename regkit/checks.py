@@ -14,10 +14,13 @@ from regkit._require import require
 class TaylorResult:
     """What ``taylor_test`` measured.
 
-    steps: (k,) the step lengths h. errors: (order + 1, k), row q the norm of the remainder after the Taylor
-    term of order q. slopes: (order + 1,), the exponent with which each remainder falls; q + 1 is right.
-    ``inf`` means that the remainder is at rounding level already, so the expansion is exact; NaN that there
-    are no numbers to judge.
+    A slope of ``inf`` means that the remainder is at rounding level already, so the expansion is
+    exact; NaN that there are no numbers to judge.
+
+    Args:
+        steps (k,): the step lengths h.
+        errors (order + 1, k): row q is the norm of the remainder after the Taylor term of order q.
+        slopes (order + 1,): the exponent with which each remainder falls; q + 1 is right.
     """
 
     steps: torch.Tensor
@@ -25,7 +28,11 @@ class TaylorResult:
     slopes: torch.Tensor
 
     def passes(self, tolerance: float = 0.15) -> bool:
-        """True if every slope is at least q + 1 − tolerance."""
+        """True if every slope is at least q + 1 − tolerance.
+
+        Args:
+            tolerance: how far a slope may stay below the exponent that theory promises.
+        """
         expected = torch.arange(1, len(self.slopes) + 1, dtype=self.slopes.dtype)
         return bool((self.slopes >= expected - tolerance).all())
 
@@ -41,14 +48,41 @@ def taylor_test(
     steps: torch.Tensor | None = None,
     seed: int = 0,
 ) -> TaylorResult:
-    """Does the remainder fall as it must?  E_q(h) = ‖f(x + hv) − Σ_{j≤q} hʲ/j! Dʲf(x)[v, …, v]‖ = O(h^{q+1}).
+    """Does the remainder of the Taylor expansion fall as it must?
 
-    f: any function of a tensor x; v: ``direction``, or a random unit vector made from ``seed``.
-    ``first`` is Df(x)[v] and ``second`` is D²f(x)[v, v]; whichever is not given is computed by torch.func
-    (the second, forward over reverse, for scalar f only). Give your own to test your own derivative.
+    For a unit vector v the remainder after the term of order q is
 
-    Errors: ValueError for order other than 1 or 2, or a second derivative asked of a vector-valued f.
-    Source: Griewank & Walther (2008), https://doi.org/10.1137/1.9780898717761.
+        E_q(h) = ‖f(x + hv) − Σ_{j≤q} hʲ/j! Dʲf(x)[v, …, v]‖ = O(h^{q+1}).
+
+    Derivatives that are not given are computed by torch.func. Give your own to test your own.
+
+    Args:
+        f: the function to test, of one tensor.
+        x (any shape): where the derivatives are taken.
+        direction (as x): the direction v; if None a random unit vector.
+        order: the highest derivative that is tested, 1 or 2.
+        first (as f(x)): your value of Df(x)[v].
+        second (as f(x)): your value of D²f(x)[v, v]; it may be left out for scalar f only.
+        steps (k,): the step lengths h, falling; 22 from 1 to 10⁻⁷ if None.
+        seed: makes the random direction.
+
+    Returns:
+        The remainders, and the exponents with which they fall.
+
+    Raises:
+        ValueError: for another order, or a second derivative asked of a vector-valued f.
+
+    Example:
+        >>> x = torch.tensor([1.0, 2.0], dtype=torch.float64)
+        >>> result = taylor_test(lambda x: x.prod() ** 3, x, order=2)
+        >>> [round(slope) for slope in result.slopes.tolist()]
+        [1, 2, 3]
+        >>> wrong = torch.tensor(0.1, dtype=torch.float64)
+        >>> taylor_test(lambda x: x.prod() ** 3, x, first=wrong).passes()
+        False
+
+    Source:
+        Griewank & Walther (2008), https://doi.org/10.1137/1.9780898717761
     """
     require(order in (1, 2), f"expected order 1 or 2, got {order}")
     if direction is None:
@@ -98,10 +132,24 @@ def adjoint_test(
     x: torch.Tensor,
     seed: int = 0,
 ) -> float:
-    """Relative mismatch |⟨Ax, y⟩ − ⟨x, Aᵀy⟩| / (‖Ax‖ ‖y‖) for random x and y; about 1e-16 if Aᵀ is right.
+    """Do a linear map and its adjoint belong together?
 
-    forward: x ↦ Ax; adjoint: y ↦ Aᵀy; ``x`` only lends its shape, dtype and device.
-    Errors: ValueError if the adjoint returns another shape than x has.
+    Args:
+        forward: the map x ↦ Ax.
+        adjoint: the map y ↦ Aᵀy.
+        x (any shape): lends its shape, dtype and device; its values are not used.
+        seed: makes the random x and y of the test.
+
+    Returns:
+        The relative mismatch |⟨Ax, y⟩ − ⟨x, Aᵀy⟩| / (‖Ax‖ ‖y‖), about 1e-16 if Aᵀ is right.
+
+    Raises:
+        ValueError: if the adjoint returns another shape than x has.
+
+    Example:
+        >>> A = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], dtype=torch.float64)
+        >>> adjoint_test(lambda x: A @ x, lambda y: A.T @ y, torch.zeros(2).double()) < 1e-14
+        True
     """
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(x.shape, dtype=x.dtype, generator=generator).to(x.device)

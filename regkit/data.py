@@ -1,7 +1,8 @@
 """Images to learn with. All are drawn, or shipped with Matplotlib: nothing is ever downloaded.
 
-Two-dimensional images hold grey values from 0 (black) to 255, as float64; ``image[i, j]`` is the value at
-x = (i + ½) h₁ (to the right), y = (j + ½) h₂ (upwards), and every image comes with its ``Grid``.
+Two-dimensional images hold grey values from 0 (black) to 255, as float64; ``image[i, j]`` is the
+value at x = (i + ½) h₁ (to the right), y = (j + ½) h₂ (upwards), and every image comes with its
+``Grid``.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib.cbook import get_sample_data
-from PIL import Image
 
 from regkit._require import require
 from regkit.grid import Grid
@@ -26,8 +25,12 @@ HAND_BOX = (20.0, 25.0)  # centimetres
 class Pair:
     """Two images to align: find y with template(y(x)) ≈ reference(x).
 
-    template, reference: (m₁, m₂) on the same ``grid``. w_true: (6,), the parameters (A row by row, b) of the
-    map y = A x + b that aligns them, or None where it is not known.
+    Args:
+        template (m₁, m₂, grey values): the image that is moved.
+        reference (m₁, m₂, grey values): the image that stays.
+        grid: the box and the cells of both.
+        w_true (6,): the parameters (A row by row, b) of the map y = A x + b that aligns them, with
+            b in the unit of the grid; None where it is not known.
     """
 
     template: torch.Tensor
@@ -48,13 +51,28 @@ def _normal(shape: tuple[int, ...], seed: int) -> torch.Tensor:
 
 
 def mri(size: int = 256) -> tuple[torch.Tensor, Grid]:
-    """A sagittal MRI slice of a head, shape (size, size), grey values 0 to 255.
+    """A sagittal MRI slice of a head, grey values 0 to 255.
 
-    It is the 256 × 256 slice ``s1045.ima.gz`` that ships with Matplotlib; a smaller ``size`` averages blocks
-    of its cells. The file does not say how large a cell is; the grid takes 1 mm, so Ω is 256 mm × 256 mm.
+    It is the 256 × 256 slice ``s1045.ima.gz`` that ships with Matplotlib; a smaller ``size``
+    averages blocks of its cells. The file does not say how large a cell is; the grid takes 1 mm, so
+    Ω is 256 mm × 256 mm.
 
-    Errors: ValueError for a size that does not divide 256.
+    Args:
+        size: the number of cells a side.
+
+    Returns:
+        The image (size, size) and its grid.
+
+    Raises:
+        ValueError: for a size that does not divide 256.
+
+    Example:
+        >>> image, grid = mri(64)
+        >>> tuple(image.shape), grid.spacing
+        ((64, 64), (4.0, 4.0))
     """
+    from matplotlib.cbook import get_sample_data  # here, for regkit itself needs no Matplotlib
+
     require(size > 0 and 256 % size == 0, f"expected a size that divides 256, got {size}")
     with get_sample_data("s1045.ima.gz") as file:
         rows = np.frombuffer(file.read(), dtype="<u2").reshape(256, 256)  # from the top of the head downwards
@@ -118,14 +136,29 @@ def _hand(x: np.ndarray) -> np.ndarray:
 def hands_phantom(size: int = 128, noise: float = 0.0) -> Pair:
     """Two drawn X-rays of one hand, 150° apart, on (0, 20 cm) × (0, 25 cm).
 
-    The reference is the upright hand f(x), the template is f(A⁻¹(x − b)). Both are drawn from the same
-    function, as averages over their cells, so template(A x + b) = reference(x) up to what a cell blurs.
-    ``noise`` adds to both Gaussian noise of that standard deviation (the same at every call).
+    The reference is the upright hand f(x), the template is f(A⁻¹(x − b)). Both are drawn from the
+    same function, as averages over their cells, so template(A x + b) = reference(x) up to what a
+    cell blurs.
 
-    Like the X-rays of the paper (its Fig 2) the pair is made so that an alignment from the identity at the
-    finest scale alone ends far from ``w_true``, and one that comes down from coarse scales finds it.
+    Like the X-rays of the paper (its Fig 2) the pair is made so that an alignment from the identity
+    at the finest scale alone ends far from ``w_true``, and one that comes down from coarse scales
+    finds it.
 
-    Errors: ValueError for a size below 1.
+    Args:
+        size: the number of cells a side.
+        noise (in grey values): standard deviation of the Gaussian noise that is added to both
+            images, the same at every call.
+
+    Returns:
+        The two images with their grid and the map between them.
+
+    Raises:
+        ValueError: for a size below 1.
+
+    Example:
+        >>> pair = hands_phantom(32)
+        >>> tuple(pair.template.shape), pair.grid.extent
+        ((32, 32), (20.0, 25.0))
     """
     require(size > 0, f"expected at least one cell a side, got size {size}")
     w_true = np.array([-0.69, -0.46, 0.47, -0.93, 22.6, 18.0])
@@ -140,11 +173,26 @@ def hands_phantom(size: int = 128, noise: float = 0.0) -> Pair:
 
 
 def bumps(size: int = 64, shift: float = 0.0) -> tuple[torch.Tensor, Grid]:
-    """A comb of four bumps, as a scan line across four fingers: f(x + shift) on Ω = (0, 64), shape (size,).
+    """A comb of four bumps, as a scan line across four fingers: f(x + shift) on Ω = (0, 64).
 
-    With ``template, grid = bumps()`` and ``reference, _ = bumps(shift=10)`` the map y = x + 10 aligns them.
+    With ``template, grid = bumps()`` and ``reference, _ = bumps(shift=10)`` the map y = x + 10
+    aligns them.
 
-    Errors: ValueError for a size below 1.
+    Args:
+        size: the number of cells.
+        shift (in the unit of Ω): how far the comb is moved to the left.
+
+    Returns:
+        The values (size,), from 0 to 1, and their grid.
+
+    Raises:
+        ValueError: for a size below 1.
+
+    Example:
+        >>> template, grid = bumps()
+        >>> reference, _ = bumps(shift=10)
+        >>> int(template.argmax()) - int(reference.argmax())
+        10
     """
     grid = Grid((64.0,), (size,))
     x = grid.axis(0) + shift
@@ -153,7 +201,11 @@ def bumps(size: int = 64, shift: float = 0.0) -> tuple[torch.Tensor, Grid]:
 
 
 def signal_1d() -> tuple[torch.Tensor, Grid]:
-    """28 values with an edge, a bump and some noise (the same at every call), on cells of length 1."""
+    """28 values with an edge, a bump and some noise (the same at every call), on cells of length 1.
+
+    Returns:
+        The values (28,) and their grid.
+    """
     grid = Grid((28.0,), (28,))
     x = grid.points().flatten()
     edge, bump = torch.sigmoid((x - 8) / 0.2), torch.exp(-0.5 * ((x - 19) / 1.8) ** 2)
@@ -161,14 +213,25 @@ def signal_1d() -> tuple[torch.Tensor, Grid]:
 
 
 def paper_hands(size: int = 32, flip: str = "flipud") -> Pair:
-    """The two X-rays of hands that the paper uses (from the FAIR toolbox), on (0, 20 cm) × (0, 25 cm).
+    """The two X-rays of hands that the paper uses, on (0, 20 cm) × (0, 25 cm).
 
-    They are not part of this project: the environment variable ``REGKIT_DATA`` names the folder that holds
-    ``hands-T.jpg`` and ``hands-R.jpg``. ``flip`` says how the template is turned: "flipud" as in the paper's
-    Figs 2 and 3, or "fliplr-flipud" as in its Table 1.
+    They come from the FAIR toolbox and are not part of this project: the environment variable
+    ``REGKIT_DATA`` names the folder that holds ``hands-T.jpg`` and ``hands-R.jpg``.
 
-    Errors: FileNotFoundError if they are not found there; ValueError for another ``flip``.
+    Args:
+        size: the number of cells a side.
+        flip: how the template is turned, "flipud" as in the paper's Figs 2 and 3, or
+            "fliplr-flipud" as in its Table 1.
+
+    Returns:
+        The two images with their grid; the map between them is not known.
+
+    Raises:
+        FileNotFoundError: if the images are not found there.
+        ValueError: for another ``flip``.
     """
+    from PIL import Image
+
     require(flip in ("flipud", "fliplr-flipud"), f"expected flip 'flipud' or 'fliplr-flipud', got {flip!r}")
     named = os.environ.get("REGKIT_DATA")
     if named is None or not all((Path(named) / f"hands-{name}.jpg").is_file() for name in "TR"):

@@ -4,14 +4,16 @@ The image T on m cells becomes T(x) = Σⱼ cⱼ b(u − j) with u = x/h − ½,
 
     b(ξ) = (2 − |ξ|)³ for 1 ≤ |ξ| ≤ 2,    b(ξ) = 3|ξ|³ − 6ξ² + 4 for |ξ| ≤ 1,    0 elsewhere.
 
-Coefficients outside the grid are zero, so T falls to zero, smoothly, over two cells beyond the outermost
-centres. The coefficients of one axis balance fidelity against roughness: they minimise ‖Bc − T‖² + θ cᵀMc,
-that is
+Coefficients outside the grid are zero, so T falls to zero, smoothly, over two cells beyond the
+outermost centres. The coefficients of one axis balance fidelity against roughness: they minimise
+‖Bc − T‖² + θ cᵀMc, that is
 
     (BᵀB + θM) c = BᵀT,    B = tridiag(1, 4, 1),    cᵀMc = ∫ |T″(u)|² du.
 
 In more dimensions the same is done along one axis after the other.
-Source: Modersitzki, FAIR (2009), sections 3.4-3.6, https://doi.org/10.1137/1.9780898718843.
+
+Source:
+    Modersitzki, FAIR (2009), sections 3.4-3.6, https://doi.org/10.1137/1.9780898718843
 """
 
 from __future__ import annotations
@@ -36,10 +38,22 @@ _POINTS_AT_ONCE = 6144
 
 @lru_cache(maxsize=32)
 def smoothing_modes(cells: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The eigenproblem  M v = μ BᵀB v  of one axis, with VᵀBᵀBV = I.
+    """The eigenproblem M v = μ BᵀB v of one axis, with VᵀBᵀBV = I.
 
-    Returns μ (m,) ascending, V (m, m) and VᵀBᵀ (m, m), float64. It makes every θ a diagonal scaling:
-    (BᵀB + θM)⁻¹Bᵀ = V diag(1/(1 + θμ)) VᵀBᵀ.
+    It makes every θ a diagonal scaling:
+
+        (BᵀB + θM)⁻¹Bᵀ = V diag(1/(1 + θμ)) VᵀBᵀ.
+
+    Args:
+        cells: the number m of cells along the axis.
+
+    Returns:
+        μ (m,) ascending, V (m, m) and VᵀBᵀ (m, m), float64.
+
+    Example:
+        >>> mu, V, VtBt = smoothing_modes(28)
+        >>> tuple(mu.shape), tuple(V.shape), tuple(VtBt.shape)
+        ((28,), (28, 28), (28, 28))
     """
     line = np.zeros(max(cells, 4))  # NumPy throughout: the first call may come from inside torch.func
     line[:4] = 96.0, -54.0, 0.0, 6.0
@@ -57,12 +71,23 @@ def _along(matrix: torch.Tensor, image: torch.Tensor, axis: int) -> torch.Tensor
 
 @dataclass(frozen=True)
 class SmoothingBasis:
-    """An image, prepared once, so that its coefficients for any θ ≥ 0 cost two small matrix products an axis.
+    """An image, prepared once: then its coefficients for any θ ≥ 0 are cheap.
 
-    ``SmoothingBasis(image)`` takes an image of shape (m₁, …, m_d), d = 1, 2 or 3, of floating-point
-    numbers; dtype and device are kept. Everything is differentiable by torch.func in the image and in θ.
+    Each further θ costs one small matrix product an axis. Everything is differentiable by
+    torch.func in the image and in θ; dtype and device are those of the image.
 
-    Errors: ValueError for an integer image, NaN or infinity, or a wrong number of dimensions.
+    Args:
+        image (m₁, …, m_d): grey values in any unit, floating-point; d is 1, 2 or 3.
+
+    Raises:
+        ValueError: for an integer image, NaN or infinity, or a wrong number of dimensions.
+
+    Example:
+        >>> spike = torch.zeros(9, dtype=torch.float64)
+        >>> spike[4] = 1.0
+        >>> basis = SmoothingBasis(spike)
+        >>> [round(float(basis.coefficients(theta).max()), 3) for theta in (0.0, 0.1, 1.0)]
+        [0.289, 0.141, 0.068]
     """
 
     image: torch.Tensor
@@ -94,20 +119,57 @@ class SmoothingBasis:
             amplitudes = _along(self._modes(self.image, axis)[1], amplitudes, axis)
         return amplitudes
 
-    def coefficients(self, theta) -> torch.Tensor:
-        """c(θ) = ⊗V · Π 1/(1 + θμ) · ⊗VᵀBᵀ · T, of the shape of the image. θ = 0 interpolates."""
+    def coefficients(self, theta: float | torch.Tensor) -> torch.Tensor:
+        """The spline's coefficients c(θ) = ⊗V · Π 1/(1 + θμ) · ⊗VᵀBᵀ · T.
+
+        Args:
+            theta (a number ≥ 0, without a unit: lengths count in cells): how much to smooth.
+                With 0 the spline interpolates the image.
+
+        Returns:
+            c, of the shape of the image, in the unit of its grey values.
+
+        Raises:
+            ValueError: for a negative θ.
+        """
         damping = math.prod(gain for _, gain in self._gains(theta))
         return self._synthesis(damping * self.amplitudes)
 
-    def theta_derivative(self, theta) -> torch.Tensor:
-        """∂c/∂θ in closed form: ∂/∂θ of the product of gains is −(Σ μ gain) times that product."""
+    def theta_derivative(self, theta: float | torch.Tensor) -> torch.Tensor:
+        """The derivative ∂c/∂θ in closed form.
+
+        ∂/∂θ of the product of the gains 1/(1 + θμ) is −(Σ μ/(1 + θμ)) times that product.
+
+        Args:
+            theta (a number ≥ 0): where the derivative is taken.
+
+        Returns:
+            ∂c/∂θ, of the shape of the image.
+        """
         gains = self._gains(theta)
         damping = math.prod(gain for _, gain in gains)
         return self._synthesis(-sum(mu * gain for mu, gain in gains) * damping * self.amplitudes)
 
 
-def coefficients(image: torch.Tensor, theta) -> torch.Tensor:
-    """Spline coefficients of ``image`` for one θ ≥ 0; use ``SmoothingBasis`` where many θ follow."""
+def coefficients(image: torch.Tensor, theta: float | torch.Tensor) -> torch.Tensor:
+    """Spline coefficients of an image for one θ; use ``SmoothingBasis`` where many θ follow.
+
+    Args:
+        image (m₁, …, m_d): grey values in any unit, floating-point; d is 1, 2 or 3.
+        theta (a number ≥ 0): how much to smooth; with 0 the spline interpolates the image.
+
+    Returns:
+        c, of the shape of the image, for ``evaluate``.
+
+    Raises:
+        ValueError: as ``SmoothingBasis``, and for a negative θ.
+
+    Example:
+        >>> image = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64)
+        >>> grid = Grid((2.0, 2.0), (2, 2))
+        >>> evaluate(coefficients(image, theta=0.0), grid, grid.points()).tolist()
+        [1.0, 2.0, 3.0, 4.0]
+    """
     return SmoothingBasis(image).coefficients(theta)
 
 
@@ -160,16 +222,35 @@ def _derivatives(padded: torch.Tensor, neighbours: tuple, u: torch.Tensor, order
     return partial
 
 
-def evaluate(c: torch.Tensor, grid: Grid, x: torch.Tensor, order: int = 0):
-    """The spline with coefficients ``c`` and its derivatives at the points ``x``.
+def evaluate(
+    c: torch.Tensor, grid: Grid, x: torch.Tensor, order: int = 0
+) -> torch.Tensor | tuple[torch.Tensor, ...]:
+    """The spline T(x) = Σⱼ cⱼ b(x/h − ½ − j) and its derivatives at points anywhere in space.
 
-    c: (m₁, …, m_d), the shape of ``grid``; x: (n, d) in the units of ``grid.extent``, anywhere in space.
+    All derivatives up to the second are continuous everywhere, and zero from two cells beyond the
+    outermost centres on. A NaN point gives NaN. Differentiable by torch.func in c and x, up to the
+    spline's own smoothness.
 
-    Returns value (n,) for ``order=0``; (value, gradient (n, d)) for 1; with the Hessian (n, d, d) for 2. All
-    three are continuous everywhere and zero from two cells beyond the outermost centres on. A NaN point gives
-    NaN. Differentiable by torch.func in c and x (up to the spline's own smoothness).
+    Args:
+        c (m₁, …, m_d): the coefficients, in the unit of the grey values.
+        grid: the box and its cells, of the shape of ``c``.
+        x (n, d, in the unit of ``grid.extent``): the points.
+        order: how many derivatives are wanted, 0, 1 or 2.
 
-    Errors: ValueError where shapes do not fit or ``order`` is not 0, 1 or 2.
+    Returns:
+        The value (n,) for order 0; (value, gradient (n, d)) for order 1; for order 2 these two and
+        the Hessian (n, d, d).
+
+    Raises:
+        ValueError: where shapes do not fit, or for another ``order``.
+
+    Example:
+        >>> grid = Grid((4.0,), (4,))
+        >>> c = coefficients(torch.tensor([0.0, 1.0, 4.0, 9.0], dtype=torch.float64), theta=0.0)
+        >>> x = torch.tensor([[1.5], [2.0], [99.0]], dtype=torch.float64)
+        >>> value, gradient, hessian = evaluate(c, grid, x, order=2)
+        >>> value.tolist(), tuple(gradient.shape), tuple(hessian.shape)
+        ([1.000, 1.928, 0.000], (3, 1), (3, 1, 1))
     """
     shape = tuple(c.shape)
     require(shape == grid.shape, f"expected coefficients of shape {grid.shape}, got {shape}")
