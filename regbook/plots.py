@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+
+from regbook.text import number_text
 
 #: Okabe and Ito's palette: told apart by readers with any kind of colour vision (jfly.uni-koeln.de/color).
 COLORS = {
@@ -15,6 +21,32 @@ COLORS = {
     "black": "#222222",
     "grey": "#767676",
 }
+
+#: Errors: too dark is orange, none white, too bright blue. Half of ColorBrewer's PuOr, and half of its RdBu.
+ERROR_COLORS = (
+    "#7f3b08", "#b35806", "#e08214", "#fdb863", "#fee0b6",
+    "#f7f7f7",
+    "#d1e5f0", "#92c5de", "#4393c3", "#2166ac", "#053061",
+)  # fmt: skip
+
+#: Colour and mark of the methods that the book compares, by how their names begin.
+LOOK = {
+    "gradient descent": ("green", "s"),
+    "Gauss-Newton": ("blue", "^"),
+    "Newton": ("vermillion", "o"),
+    "exact": ("vermillion", "o"),
+    "none": ("black", "o"),
+    "euler": ("blue", "s"),
+    "heun": ("green", "^"),
+    "adams": ("orange", "D"),
+    "Kaufman": ("green", "^"),
+    "Golub-Pereyra": ("purple", "D"),
+    "implicit": ("blue", "s"),
+    "unrolled": ("vermillion", "v"),
+}
+
+#: Colour and mark of curves without a name of their own, one after the other.
+LINES = (("vermillion", "o"), ("blue", "^"), ("green", "s"), ("purple", "D"), ("orange", "v"))
 
 
 def style() -> dict:
@@ -50,11 +82,35 @@ def style() -> dict:
     }
 
 
+def look(name: str) -> dict[str, str]:
+    """How a method is drawn, for Matplotlib: ``ax.plot(values, **look("Newton, trust region"))``.
+
+    Args:
+        name: the method's name; its beginning is what counts, and the longest that LOOK has.
+
+    Raises:
+        ValueError: if no name in LOOK begins it.
+    """
+    known = [key for key in LOOK if name.startswith(key)]
+    if not known:
+        raise ValueError(f"expected a name that begins with one of {', '.join(LOOK)}, got {name!r}")
+    color, mark = LOOK[max(known, key=len)]
+    return {"color": COLORS[color], "marker": mark}
+
+
+# ----------------------------------------------------------------------------------------- images
+
+
 def show_image(ax, image, grid, vmin=None, vmax=None, cmap: str = "gray", title: str | None = None):
     """Draw ``image`` (m₁, m₂) on ``ax``: image[i, j] at x = (i+½)h₁ to the right, y = (j+½)h₂ upwards.
 
-    The axes are in the units of ``grid.extent``. Returns Matplotlib's image, for a colour bar.
-    Errors: ValueError if the image does not have the shape of the grid.
+    The axes are in the units of ``grid.extent``.
+
+    Returns:
+        AxesImage: Matplotlib's image, for a colour bar.
+
+    Raises:
+        ValueError: if the image does not have the shape of the grid.
     """
     pixels = np.asarray(image.detach().cpu() if hasattr(image, "detach") else image)
     if pixels.shape != tuple(grid.shape):
@@ -65,3 +121,128 @@ def show_image(ax, image, grid, vmin=None, vmax=None, cmap: str = "gray", title:
     if title:
         ax.set_title(title)
     return drawn
+
+
+def bare(*axes) -> None:
+    """Leave only what is drawn: no ticks, no frame, no grid."""
+    for ax in axes:
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+        ax.grid(False)
+
+
+def image(ax, values, grid, title: str | None = None, *, low=0.0, high=255.0, cmap: str = "gray"):
+    """A picture without axes.
+
+    Args:
+        ax: axes to draw on.
+        values (grid.shape, or as many in a row): the image.
+        grid: where its cells lie.
+        title: what it is.
+        low, high: values drawn black and white, or at the ends of ``cmap``.
+        cmap: Matplotlib's name of the colours.
+
+    Returns:
+        AxesImage: Matplotlib's image, for a colour bar.
+    """
+    bare(ax)
+    return show_image(ax, values.reshape(grid.shape), grid, low, high, cmap, title)
+
+
+def error(ax, difference, grid, span: float, title: str | None = "error"):
+    """A picture of errors, or of whatever has two signs: −span is orange, 0 is white, +span is blue.
+
+    An image minus the true one is orange where it is too dark and blue where it is too bright. The two ends
+    stand beside the title, in their colours.
+
+    Args:
+        ax: axes to draw on.
+        difference (grid.shape, or as many in a row): the errors.
+        grid: where the cells lie.
+        span: the size of error that gets the full colour.
+        title: what it is.
+
+    Returns:
+        AxesImage: Matplotlib's image, for a colour bar.
+    """
+    colors = LinearSegmentedColormap.from_list("error", ERROR_COLORS)
+    drawn = image(ax, difference, grid, title, low=-span, high=span, cmap=colors)
+    ax.spines[:].set(visible=True, color="#aab2ba", linewidth=0.8)
+    for side, sign, color in (("left", "−", ERROR_COLORS[1]), ("right", "+", ERROR_COLORS[-2])):
+        ax.set_title(f"{sign}{number_text(span)}", loc=side, color=color, fontsize=9)
+    return drawn
+
+
+# ----------------------------------------------------------------------------------------- curves
+
+
+def taylor(ax, tests: Mapping, orders: Sequence[int] = (0, 1), looks=None) -> None:
+    """Remainders of Taylor tests over the step, on logarithmic axes, with the slopes that were measured.
+
+    Args:
+        ax: axes to draw on.
+        tests: name ↦ what ``regkit.checks.taylor_test`` returns.
+        orders: the terms after which the remainder is drawn, 0 for the value.
+        looks: (colour, mark) of each curve, a test's curves one after the other; LINES if not given.
+    """
+    curves = [(name, test, q) for name, test in tests.items() for q in orders]
+    for (name, test, q), (color, mark) in zip(curves, looks or LINES, strict=False):
+        parts = [name] * (len(tests) > 1 or len(orders) == 1) + [f"after term {q}"] * (len(orders) > 1)
+        label = f"{', '.join(parts)}: slope {test.slopes[q]:.2f}"
+        ax.loglog(test.steps, test.errors[q], f"{mark}-", ms=4, color=COLORS[color], label=label)
+    ax.set(xlabel="step h")
+    ax.legend()
+
+
+def taylor_panels(tests: Mapping, orders: Sequence[int] = (0, 1, 2), size=(6.8, 3.3)):
+    """A figure with a panel for each Taylor test, down to where rounding hides everything.
+
+    Args:
+        tests: title ↦ what ``regkit.checks.taylor_test`` returns.
+        orders: the terms after which the remainder is drawn.
+        size (inches): of the figure.
+    """
+    figure, axes = plt.subplots(1, len(tests), figsize=size, squeeze=False)
+    for ax, (name, test) in zip(axes[0], tests.items(), strict=True):
+        taylor(ax, {name: test}, orders)
+        largest = float(test.errors[0].max())
+        ax.set(title=name, ylim=(largest * 1e-16, largest * 1e3))
+        ax.legend(loc="upper left", fontsize=9)
+    axes[0, 0].set_ylabel("remainder")
+    return figure
+
+
+def family(ax, curves: Mapping, chosen=None, *, others="0.75", label: str | None = None, **line) -> None:
+    """Many curves in grey, and the chosen one on top of them in colour.
+
+    Args:
+        ax: axes to draw on; set its scales before.
+        curves: key ↦ (x, y).
+        chosen: the key of the one to be seen, or None.
+        others: grey of the others.
+        label: name of the chosen one in the legend.
+        line: how it is drawn, in Matplotlib's words.
+    """
+    for key, (x, y) in curves.items():
+        if key != chosen:
+            ax.plot(x, y, color=others, lw=1)
+    if chosen in curves:
+        ax.plot(*curves[chosen], **{"color": COLORS["vermillion"], "label": label, **line})
+
+
+def dots(ax, values: Mapping[str, float], colors: Sequence[str], text=number_text) -> None:
+    """Numbers of very different sizes, a dot a row on a logarithmic axis, each with its text to the right.
+
+    A bar would say that its length counts; on such an axis it has no beginning.
+
+    Args:
+        ax: axes to draw on.
+        values: name of the row ↦ its number, from below upwards.
+        colors: names in COLORS, one a row.
+        text: function from a number to its text.
+    """
+    ax.set(xscale="log", ylim=(-0.6, len(values) - 0.4))
+    ax.set_yticks(range(len(values)), list(values))
+    for k, (value, color) in enumerate(zip(values.values(), colors, strict=True)):
+        ax.plot(value, k, "o", ms=9, color=COLORS[color])
+        ax.annotate(text(value), (value, k), (9, 0), textcoords="offset points", va="center")
