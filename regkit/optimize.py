@@ -20,15 +20,17 @@ Source: Nocedal & Wright (2006), chapters 3, 4 and 10, https://doi.org/10.1007/9
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import scipy.optimize
 import torch
 
 from regkit._require import require
-from regkit.problems import Point
+from regkit.problems import Objective, Point
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,10 @@ class _Counted:
             self._hessians[kind] = point.hessian(kind) if point else self._objective.hessian(self.w, kind)
         return self._hessians[kind]
 
+    def __getattr__(self, name: str):
+        """What else the objective's own point knows, such as the image of a projection."""
+        return getattr(self._shared, name)
+
 
 class _Run:
     """The book-keeping of a run: evaluates, notes the history, decides when to stop."""
@@ -119,6 +125,12 @@ class _Run:
 
     def evaluate(self, w: torch.Tensor) -> _Counted:
         return _Counted(self.objective, w, 2 if self.kind == "exact" else 1, self.counts)
+
+    def go_on_with(self, objective) -> None:
+        """Another objective: the point is evaluated anew, unless the two are equal."""
+        same, self.objective = objective == self.objective, objective
+        if not same:
+            self.point = self.evaluate(self.point.w)
 
     def note(self, accepted: _Counted | None, step: float, control: float, promised: float) -> None:
         """End of an iteration: a step to ``accepted``, or None, for which the model promised a decrease."""
@@ -203,27 +215,83 @@ def newton_trust(
     return run.result()
 
 
-def levenberg_marquardt(objective, w: torch.Tensor, *, damping: float = 1e-3, **limits) -> Result:
-    """Levenberg-Marquardt: s = −(H + μ diag H)⁻¹ g with H = JᵀJ (+ λM).
+def levenberg_marquardt(
+    objective,
+    w: torch.Tensor,
+    *,
+    damping: float = 1e-3,
+    scaling: Literal["diagonal", "identity"] = "diagonal",
+    advance: Callable[[int, Point], Objective] | None = None,
+    **limits,
+) -> Result:
+    """Gauss-Newton steps that are shortened until they lead downhill: Levenberg-Marquardt.
 
-    Small μ: a Gauss-Newton step; large μ: a short one downhill. diag H makes it indifferent to the units
-    of w. damping: the first μ, which follows Nielsen's rule. ``control`` is the μ of the step.
-    Source: Marquardt (1963), https://doi.org/10.1137/0111030; Madsen, Nielsen & Tingleff (2004), section 3.2.
+        s = −(H + μC)⁻¹ g,    H = JᵀJ (+ λM)
+
+    Small μ: a Gauss-Newton step; large μ: a short one downhill. μ follows Nielsen's rule: it is multiplied by
+    max(⅓, 1 − (2ϱ − 1)³), where ϱ is the actual over the promised decrease, if ϱ > 0. Otherwise, or if the
+    trial raises ValueError, the step is rejected and μ grows by 2, 4, 8, …
+
+    Args:
+        objective: with second derivatives of the kind "gauss-newton".
+        w (p,): the start.
+        damping: the first μ; for C = I in units of the largest entry of diag H. ``control`` is a step's μ.
+        scaling: "diagonal" for C = diag H, which makes the method indifferent to the units of w (Marquardt);
+            "identity" for C = I (Levenberg).
+        advance: (k, point) ↦ the objective of step k = 1, 2, …, which starts at ``point``. If it is not equal
+            to the one before, the point is evaluated anew, so that the two losses of a comparison mean the
+            same. This is how cheap evaluations come first and accurate ones later.
+        limits: see the module.
+
+    Returns:
+        The ``Result``.
+
+    Raises:
+        ValueError: for another scaling, a negative damping, or a start that cannot be evaluated.
+
+    Example:
+        >>> from regkit.problems import Residual
+        >>> circle = Residual(lambda w: torch.stack([w @ w - 2, w[0] - w[1]]))
+        >>> found = levenberg_marquardt(circle, torch.tensor([3.0, 0.5], dtype=torch.float64))
+        >>> [round(value, 6) for value in found.x.tolist()], found.converged
+        ([1.0, 1.0], True)
+
+    Source: Marquardt (1963), https://doi.org/10.1137/0111030; Madsen, Nielsen & Tingleff, Methods for
+    Non-Linear Least Squares Problems (2004), algorithm 3.16.
     """
+    require(
+        scaling in ("diagonal", "identity"), f'expected "diagonal" or "identity" scaling, got {scaling!r}'
+    )
+    require(damping >= 0, f"expected a damping ≥ 0, got {damping}")
     run, growth = _Run(objective, w, "gauss-newton", **limits), 2.0
+    mu = damping * (float(run.point.hessian("gauss-newton").diagonal().max()) if scaling == "identity" else 1)
+
+    def attempt(w: torch.Tensor) -> _Counted | None:
+        """The point at w, or None where there is no loss."""
+        try:
+            trial = run.evaluate(w)
+            return trial if math.isfinite(trial.loss) else None
+        except ValueError:
+            return None
+
     while not run.message:
-        point, mu = run.point, damping
+        if advance is not None:
+            run.go_on_with(advance(len(run.history), run.point))
+        point, tried = run.point, mu
         g, H = point.gradient, point.hessian("gauss-newton")
-        s = _solve(H, -g, mu)
-        if s is None:
+        smallest = torch.finfo(H.dtype).eps * float(H.diagonal().max())
+        C = torch.ones_like(g) if scaling == "identity" else H.diagonal().clamp(min=smallest)
+        s, failed = torch.linalg.solve_ex(H + mu * C.diag(), -g)
+        if failed:
             run.stop("singular Hessian: even damped it cannot be factorised")
             break
-        trial, promised = run.evaluate(point.w + s), -float(g @ s + 0.5 * (s @ H @ s))
-        ratio = (point.loss - trial.loss) / promised
-        accepted = ratio > 1e-4  # False for NaN
-        damping *= max(1 / 3, 1 - (2 * ratio - 1) ** 3) if accepted else growth
+        trial, promised = attempt(point.w + s), float(0.5 * s @ (mu * C * s - g))
+        gain = -math.inf if trial is None else point.loss - trial.loss
+        ratio = gain / promised if promised else math.nan
+        accepted = ratio > 0  # False for NaN
+        mu *= max(1 / 3, 1 - (2 * ratio - 1) ** 3) if accepted else growth
         growth = 2.0 if accepted else 2 * growth
-        run.note(trial if accepted else None, float(s.norm()), mu, promised)
+        run.note(trial if accepted else None, float(s.norm()), tried, promised)
     return run.result()
 
 
@@ -269,11 +337,10 @@ def _line_search(run: _Run, direction: torch.Tensor, t: float) -> float:
     return t
 
 
-def _solve(H: torch.Tensor, b: torch.Tensor, damping: float = 0.0) -> torch.Tensor | None:
-    """(H + μ diag H)⁻¹ b by Cholesky, with H scaled to a unit diagonal; None if H is singular to rounding."""
+def _solve(H: torch.Tensor, b: torch.Tensor) -> torch.Tensor | None:
+    """H⁻¹ b by Cholesky, with H scaled to a unit diagonal; None if H is singular to rounding."""
     scale = H.diagonal().clamp(min=1e-30 * float(H.diagonal().max())).sqrt()
-    unit = H / (scale[:, None] * scale) + damping * torch.eye(len(b), dtype=H.dtype, device=H.device)
-    factor, info = torch.linalg.cholesky_ex(unit)
+    factor, info = torch.linalg.cholesky_ex(H / (scale[:, None] * scale))
     if info or not factor.diagonal().min() > 4 * math.sqrt(torch.finfo(H.dtype).eps):
         return None
     return torch.cholesky_solve((b / scale)[:, None], factor)[:, 0] / scale

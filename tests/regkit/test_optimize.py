@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
@@ -308,6 +309,78 @@ def test_one_dimensional_shift():
     problem = Registration(bump(grid.axis(0)), bump(grid.axis(0) + 2.5), grid, Translation(1))
     for method in METHODS:
         assert float(method(problem.at(0.0), torch.zeros(1).double()).x) == pytest.approx(2.5, abs=1e-3)
+
+
+@pytest.mark.parametrize("scaling", ["diagonal", "identity"])
+def test_levenberg_marquardt_step_by_step(scaling):
+    """Against the method written out in NumPy, as in algorithm 3.16 of Madsen, Nielsen and Tingleff."""
+
+    def parts(w):
+        r = np.array([1 - w[0], 10 * (w[1] - w[0] ** 2)])
+        return r, np.array([[-1.0, 0], [-20 * w[0], 10.0]])
+
+    w, nu = START.numpy(), 2.0
+    r, J = parts(w)
+    mu = 0.5 * ((J.T @ J).max() if scaling == "identity" else 1.0)
+    result = levenberg_marquardt(
+        Residual(rosenbrock_residual), START, damping=0.5, scaling=scaling, iterations=12
+    )
+    for entry in result.history[1:]:
+        H, g = J.T @ J, J.T @ r
+        C = np.eye(2) if scaling == "identity" else np.diag(np.diag(H))
+        s = -np.linalg.solve(H + mu * C, g)
+        assert entry.control == pytest.approx(mu) and entry.step == pytest.approx(np.linalg.norm(s))
+        gain = 0.5 * (r @ r - parts(w + s)[0] @ parts(w + s)[0])
+        ratio = gain / -(g @ s + 0.5 * s @ H @ s)
+        assert entry.accepted == (ratio > 0)
+        if ratio > 0:
+            w, nu, mu = w + s, 2.0, mu * max(1 / 3, 1 - (2 * ratio - 1) ** 3)
+            r, J = parts(w)
+        else:
+            nu, mu = 2 * nu, mu * nu
+        assert entry.x.tolist() == pytest.approx(w.tolist())
+
+
+def test_levenberg_marquardt_with_an_objective_that_changes():
+    """From the target 3 to the target 5 after two steps; an equal objective is not evaluated again."""
+    points = []
+
+    @dataclass(frozen=True)
+    class Target:
+        value: float
+
+        def point(self, w, order):
+            points.append((self.value, float(w)))
+            return Residual(lambda w: w**2 - self.value).point(w)
+
+    starts = []
+
+    def advance(k, point):
+        starts.append((k, point.residual.shape))  # what the objective's own point knows is there, too
+        return Target(3.0 if k <= 2 else 5.0)
+
+    result = levenberg_marquardt(Target(3.0), tensor([1.0]), advance=advance)
+    assert result.converged and float(result.x) == pytest.approx(5**0.5)
+    assert starts == [(k, (1,)) for k in range(1, result.iterations + 1)]
+    assert [value for value, _ in points] == [3.0] * 3 + [5.0] * (result.iterations - 1)
+    assert points[3][1] == float(result.history[2].x)  # there the third step starts
+
+
+def test_levenberg_marquardt_refuses_what_it_cannot_evaluate():
+    def residual(w):
+        if w[0] > 2:
+            raise ValueError("not beyond 2")
+        return torch.tanh(w - 1.9)  # flat where the run starts: the first full step goes to 11
+
+    result = levenberg_marquardt(Residual(residual), tensor([0.0]), damping=1e-3)
+    assert result.converged and not result.history[1].accepted
+    assert float(result.x) == pytest.approx(1.9)
+    with pytest.raises(ValueError, match="not beyond 2"):
+        levenberg_marquardt(Residual(residual), tensor([3.0]))
+    with pytest.raises(ValueError, match='expected "diagonal" or "identity" scaling, got \'none\''):
+        levenberg_marquardt(Residual(residual), tensor([1.0]), scaling="none")
+    with pytest.raises(ValueError, match="expected a damping ≥ 0, got -1"):
+        levenberg_marquardt(Residual(residual), tensor([1.0]), damping=-1)
 
 
 # What the paper and this book claim.
