@@ -22,8 +22,9 @@ from itertools import pairwise
 import torch
 
 from regbook import records
-from regkit.continuation import ORDERS, Adaptive, follow, multilevel, tangent
+from regkit.continuation import ORDERS, Adaptive, follow, tangent
 from regkit.data import hands_phantom, paper_hands
+from regkit.pyramid import multilevel
 from regkit.registration import Registration
 from regkit.transforms import Affine
 

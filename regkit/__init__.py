@@ -10,8 +10,9 @@ transforms    maps y(x; w) that move an image
 distances     how much two images differ
 registration  the loss J(w; θ) of a registration, with all its derivatives
 optimize      trust-region Newton, Levenberg-Marquardt, Gauss-Newton, gradient descent
-continuation  the path of the minimiser over θ: predictor and corrector, adaptive steps, image pyramids
-branches      all stationary points over θ, and the folds in which they end
+continuation  the path of the minimiser over θ: predictor and corrector, adaptive steps
+pyramid       smaller images first
+branches      curves of stationary points over θ, and the folds in which they end
 linear        conjugate gradients, and least squares with a choice of derivative
 plots         figures
 explore       sliders that work with and without a kernel

@@ -1,4 +1,4 @@
-"""All stationary points of J(·; θ), and how they hang together: branches, and the folds in which they end.
+"""Curves of stationary points of J(·; θ), and the folds in which they end.
 
 Along a branch ∇J(w; θ) = 0. Where H = ∇²J becomes singular, a minimum meets a saddle (or a maximum), the
 branch turns back, and beyond that θ neither of them exists: a fold. There dw/dθ is infinite, but the curve
@@ -11,30 +11,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-import scipy.optimize
 import torch
 
 from regkit._require import require
 from regkit.continuation import gradient_s
-from regkit.optimize import _Counted as Point
-
-
-def stationary(problem, theta: float, low: float, high: float, count: int = 400) -> list[tuple[float, float]]:
-    """All stationary points w in [low, high] of a problem with one parameter, as (w, J″(w)): J″ > 0 at a
-    minimum. They are found where J′ changes sign between two of ``count`` equidistant points.
-    """
-    objective = problem.at(theta)
-
-    def slope(w: float) -> float:
-        return float(objective.gradient(torch.tensor([w], dtype=torch.float64)))
-
-    grid = np.linspace(low, high, count)
-    signs = np.sign([slope(w) for w in grid])
-    found = [
-        scipy.optimize.brentq(slope, *grid[k : k + 2], xtol=1e-12) for k in np.flatnonzero(np.diff(signs))
-    ]
-    return [(w, float(objective.hessian(torch.tensor([w], dtype=torch.float64)))) for w in found]
+from regkit.problems import Problem
 
 
 @dataclass(frozen=True)
@@ -50,7 +31,7 @@ class Branch:
 
 
 def arclength(
-    problem,
+    problem: Problem,
     theta: float,
     w: torch.Tensor,
     *,
@@ -76,7 +57,7 @@ def arclength(
         """∇J (p,) and its derivative by z, bordered by ``along``: (p + 1, p + 1)."""
         w, theta = scale * z[:p], math.exp(float(z[p]))
         objective = problem.at(theta)
-        point = Point(objective, w, 2, {"gradient": 0, "hessian": 0})
+        point = objective.point(w, 2)
         slope = gradient_s(objective, w, theta)
         rows = torch.cat([scale * point.hessian("exact"), slope[:, None]], dim=1)
         return point.gradient, torch.cat([rows, along[None]])

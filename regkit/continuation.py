@@ -1,4 +1,4 @@
-"""How the minimiser moves with the scale: predictor-corrector, adaptive steps, folds, and image pyramids.
+"""How the minimiser moves with the scale: predictor-corrector, adaptive steps, folds.
 
 Where w*(θ) is a minimiser, ∇J(w*(θ); θ) = 0 for every θ. Differentiated by s, which is θ or log θ, this is
 an ordinary differential equation for the path of the minimiser:
@@ -8,8 +8,8 @@ an ordinary differential equation for the path of the minimiser:
 The predictor takes a step along it; the corrector, an optimiser, takes the error away. H is the matrix that
 the corrector used last, so a prediction costs one ∂_θ∇J and a small triangular solve.
 
-A problem is anything whose ``at(θ)`` is an objective as ``optimize`` wants it, with a ``gradient_theta(w)``:
-a ``Registration``, or a ``problems.Formula`` made from a formula.
+A problem is anything whose ``at(θ)`` is an objective as ``optimize`` wants it, with a ``gradient_theta(w)``
+besides: a ``Registration``, or a ``problems.Formula`` made from a formula.
 Sources: Allgower & Georg (2003), https://doi.org/10.1137/1.9780898719154; step control as in Hairer, Nørsett
 & Wanner (1993), sections II.4 and III.5, https://doi.org/10.1007/978-3-540-78862-1.
 """
@@ -17,22 +17,17 @@ Sources: Allgower & Georg (2003), https://doi.org/10.1137/1.9780898719154; step 
 from __future__ import annotations
 
 import math
-import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
 import torch
-from tqdm import tqdm
 
 from regkit._require import require
-from regkit.grid import Grid
-from regkit.optimize import _Counted as Point
 from regkit.optimize import newton_trust
-from regkit.registration import Registration
+from regkit.problems import Counted, Problem, ScaledObjective
 
 ORDERS = {"none": 1, "secant": 2, "euler": 2, "heun": 3, "adams2": 3}  # error of a prediction O(step^order)
 VARIABLES = {"log": (math.log, math.exp), "linear": (float, float)}  # s(θ) and θ(s)
@@ -42,13 +37,15 @@ HESSIANS = {"exact": 2, "gauss-newton": 1}  # derivatives of the image that they
 # ---- the tangent, and the differential equation without correction
 
 
-def gradient_s(objective, w: torch.Tensor, theta: float, variable: str = "log") -> torch.Tensor:
+def gradient_s(
+    objective: ScaledObjective, w: torch.Tensor, theta: float, variable: str = "log"
+) -> torch.Tensor:
     """∂ₛ∇J(w; θ), shape (p,): θ ∂_θ∇J for variable "log", ∂_θ∇J for "linear"."""
     return objective.gradient_theta(w) * (theta if variable == "log" else 1.0)
 
 
 def tangent(
-    problem, w: torch.Tensor, theta: float, *, variable: str = "log", hessian: str = "exact"
+    problem: Problem, w: torch.Tensor, theta: float, *, variable: str = "log", hessian: str = "exact"
 ) -> torch.Tensor:
     """dw*/ds = −H⁻¹ ∂ₛ∇J, shape (p,), for a stationary point w of J(·; θ): a minimum, or a saddle.
 
@@ -56,7 +53,7 @@ def tangent(
     """
     _check([theta], variable=variable, hessian=hessian)
     objective = problem.at(theta)
-    H = objective.hessian(w, hessian)
+    H = objective.point(w, HESSIANS[hessian]).hessian(hessian)
     values = torch.linalg.eigvalsh(H)
     regular = values.abs().min() > 1e-14 * values.abs().max()
     require(regular, f"expected an invertible Hessian, got one with eigenvalues {values.tolist()}")
@@ -64,7 +61,7 @@ def tangent(
 
 
 def integrate(
-    problem,
+    problem: Problem,
     thetas: Sequence[float],
     w0: torch.Tensor,
     *,
@@ -125,22 +122,59 @@ class Step:
 
 @dataclass(frozen=True)
 class Path:
-    """All steps of a run. ``accepted``: without the rejected ones; thetas (k,), path (k, p), losses (k,) and
-    jumps are theirs. iterations, evaluations and seconds are sums over all steps.
-    """
+    """All steps of a run, and what they have in common."""
 
     steps: list[Step]
 
-    accepted = property(lambda self: [step for step in self.steps if step.accepted])
-    thetas = property(lambda self: torch.tensor([step.theta for step in self.accepted], dtype=torch.float64))
-    losses = property(lambda self: torch.tensor([step.loss for step in self.accepted], dtype=torch.float64))
-    path = property(lambda self: torch.stack([step.w for step in self.accepted]))
-    jumps = property(lambda self: [step for step in self.accepted if step.jump])
-    w = property(lambda self: self.accepted[-1].w)
-    loss = property(lambda self: self.accepted[-1].loss)
-    iterations = property(lambda self: sum(step.iterations for step in self.steps))
-    evaluations = property(lambda self: sum(step.evaluations for step in self.steps))
-    seconds = property(lambda self: sum(step.seconds for step in self.steps))
+    @property
+    def accepted(self) -> list[Step]:
+        """The steps without the rejected ones."""
+        return [step for step in self.steps if step.accepted]
+
+    @property
+    def jumps(self) -> list[Step]:
+        """The accepted steps that may have ended on another branch."""
+        return [step for step in self.accepted if step.jump]
+
+    @property
+    def thetas(self) -> torch.Tensor:
+        """θ of the accepted steps, (k,)."""
+        return torch.tensor([step.theta for step in self.accepted], dtype=torch.float64)
+
+    @property
+    def losses(self) -> torch.Tensor:
+        """J at their ends, (k,)."""
+        return torch.tensor([step.loss for step in self.accepted], dtype=torch.float64)
+
+    @property
+    def path(self) -> torch.Tensor:
+        """w at their ends, (k, p)."""
+        return torch.stack([step.w for step in self.accepted])
+
+    @property
+    def w(self) -> torch.Tensor:
+        """Where the run ended, (p,)."""
+        return self.accepted[-1].w
+
+    @property
+    def loss(self) -> float:
+        """J there."""
+        return self.accepted[-1].loss
+
+    @property
+    def iterations(self) -> int:
+        """Iterations of the corrector, over all steps."""
+        return sum(step.iterations for step in self.steps)
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the images, over all steps."""
+        return sum(step.evaluations for step in self.steps)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds, over all steps."""
+        return sum(step.seconds for step in self.steps)
 
     @property
     def work(self) -> float:
@@ -224,17 +258,17 @@ class _Stage:
         self.problem, self.theta, self.variable, self.hessian = problem, theta, variable, hessian
         self.objective, self.last, self.order, self.count = problem.at(theta), None, 0, 0
 
-    def point(self, w: torch.Tensor, order: int = 0) -> Point:
+    def point(self, w: torch.Tensor, order: int = 0) -> Counted:
         if self.last is None or order > self.order or not torch.equal(self.last.w, w):
             self.order, self.count = max(order, HESSIANS[self.hessian]), self.count + 1
-            self.last = Point(self.objective, w, self.order, Counter())
+            self.last = Counted(self.objective.point(w, self.order))
         return self.last
 
     def newton(self, w: torch.Tensor) -> torch.Tensor | None:
         """Newton's step −H⁻¹∇J, or None where H is not positive definite."""
         return _downhill(self.point(w).hessian(self.hessian), self.point(w).gradient)
 
-    def rate(self, w: torch.Tensor, point: Point | None = None) -> torch.Tensor | None:
+    def rate(self, w: torch.Tensor, point: Counted | None = None) -> torch.Tensor | None:
         """dw/ds = −H⁻¹∂ₛ∇J, or None where H is not positive definite."""
         H, self.count = (point or self.point(w)).hessian(self.hessian), self.count + 1
         return _downhill(H, gradient_s(self.objective, w, self.theta, self.variable))
@@ -260,7 +294,7 @@ def length(problem, w: torch.Tensor, change: torch.Tensor, theta: float) -> floa
 
 
 def follow(
-    problem,
+    problem: Problem,
     thetas: Sequence[float] | Adaptive,
     w0: torch.Tensor,
     *,
@@ -269,7 +303,7 @@ def follow(
     hessian: str = "exact",
     corrector: Callable = newton_trust,
     accuracy: float = 0.0,
-    progress: bool = False,
+    callback: Callable[[Step], bool | None] | None = None,
 ) -> Path:
     """Minimise J(·; θ) for θ₀ > θ₁ > …, each time from a prediction made of the scales before.
 
@@ -281,7 +315,8 @@ def follow(
 
     hessian: "exact" or "gauss-newton", in the tangent. corrector: an optimiser of ``regkit.optimize``, or a
     ``functools.partial`` of one. accuracy: at all scales but the last, stop correcting when a step promises
-    to lower J by less than ``accuracy`` · J; 0 converges at every scale. progress: a bar on standard output.
+    to lower J by less than ``accuracy`` · J; 0 converges at every scale. callback: gets every ``Step``, and
+    ends the run by returning True.
 
     Where H is not positive definite there is no tangent and no prediction; after a jump (see ``Step``) the
     scales before it are forgotten. Errors: ValueError for scales that do not decrease, or unknown names.
@@ -292,24 +327,24 @@ def follow(
     scales = _Controlled(thetas, variable) if adaptive else _Listed(thetas)
     cells = problem.grid.count if hasattr(problem, "grid") else 1
     nodes, steps = [], []
-    with tqdm(desc="scales", disable=not progress, file=sys.stdout, leave=False) as bar:
-        while (theta := scales.propose()) is not None:
-            begin, jumping = time.perf_counter(), scales.jumping
-            stage = _Stage(problem, theta, variable, hessian)
-            prediction = _predict("none" if jumping else predictor, nodes, stage) if nodes else w0
-            point, newton = stage.point(prediction), stage.newton(prediction)
-            error = math.inf if newton is None else length(problem, prediction, newton, theta)
-            start = point.loss, float(point.gradient.norm())
-            step = Step(theta, prediction, *start, error, prediction, *start, cells=cells)
-            if scales.accepts(error, ORDERS[predictor]):
-                limits = {} if scales.last or not accuracy else {"ftol": accuracy}
-                result = corrector(stage, prediction, **limits)
-                step = _corrected(stage, step, newton, result, bool(nodes), jumping)
-                if predictor in ("euler", "heun", "adams2") and not scales.last:
-                    step = replace(step, tangent=stage.rate(result.x, result.point))
-                nodes = [step] if step.jump else [*nodes[-1:], step]
-            steps.append(replace(step, evaluations=stage.count, seconds=time.perf_counter() - begin))
-            bar.update()
+    while (theta := scales.propose()) is not None:
+        begin, jumping = time.perf_counter(), scales.jumping
+        stage = _Stage(problem, theta, variable, hessian)
+        prediction = _predict("none" if jumping else predictor, nodes, stage) if nodes else w0
+        point, newton = stage.point(prediction), stage.newton(prediction)
+        error = math.inf if newton is None else length(problem, prediction, newton, theta)
+        start = point.loss, float(point.gradient.norm())
+        step = Step(theta, prediction, *start, error, prediction, *start, cells=cells)
+        if scales.accepts(error, ORDERS[predictor]):
+            limits = {} if scales.last or not accuracy else {"ftol": accuracy}
+            result = corrector(stage, prediction, **limits)
+            step = _corrected(stage, step, newton, result, bool(nodes), jumping)
+            if predictor in ("euler", "heun", "adams2") and not scales.last:
+                step = replace(step, tangent=stage.rate(result.x, result.point))
+            nodes = [step] if step.jump else [*nodes[-1:], step]
+        steps.append(replace(step, evaluations=stage.count, seconds=time.perf_counter() - begin))
+        if callback is not None and callback(steps[-1]):
+            break
     return Path(steps)
 
 
@@ -363,53 +398,3 @@ def _check(thetas: Sequence[float], **names: str) -> None:
     require(len(thetas) > 0 and falling, f"expected decreasing scales θ, got {thetas}")
     usable = thetas[-1] > 0 or (thetas[-1] == 0 and names["variable"] == "linear")
     require(usable, f"expected θ > 0 (or θ ≥ 0 and variable 'linear'), got {thetas[-1]}")
-
-
-# ---- smaller images
-
-
-def pyramid(problem: Registration, levels: int) -> list[Registration]:
-    """The problem at ``levels`` image sizes, the smallest first: from one to the next smaller, blocks of 2ᵈ
-    cells are averaged. Ω, and so the meaning of w, stays.
-
-    Errors: ValueError for a shape that cannot be halved so often.
-    """
-    shape, factor = problem.grid.shape, 2 ** (levels - 1)
-    fits = levels >= 1 and all(cells % factor == 0 for cells in shape)
-    require(fits, f"expected a shape that {levels} levels can halve (by {factor}), got {shape}")
-    problems = [problem]
-    for _ in range(levels - 1):
-        problems.insert(0, _halved(problems[0]))
-    return problems
-
-
-def _halved(problem: Registration) -> Registration:
-    grid = Grid(problem.grid.extent, tuple(cells // 2 for cells in problem.grid.shape))
-    blocks = [size for cells in grid.shape for size in (cells, 2)]
-    images = {name: getattr(problem, name) for name in ("template", "reference", "weights")}
-    halved = {
-        name: torch.as_tensor(image).reshape(blocks).mean(tuple(range(1, 2 * grid.dim, 2)))
-        for name, image in images.items()
-        if image is not None
-    }
-    return replace(problem, grid=grid, **halved)
-
-
-def multilevel(
-    problem: Registration,
-    w0: torch.Tensor,
-    *,
-    levels: int = 3,
-    thetas: Sequence[float] = (1e-3,),
-    **options,
-) -> Path:
-    """Coarse to fine through the ``pyramid``: at each level ``follow`` the scales ``thetas`` from where the
-    level before ended. With one small θ: multi-level alone; with ``levels=1``: multi-scale alone.
-
-    θ counts in cells: the same θ blurs twice as far on the next smaller image. options: of ``follow``.
-    """
-    steps = []
-    for level in pyramid(problem, levels):
-        path = follow(level, thetas, w0, **options)
-        steps, w0 = steps + path.steps, path.w
-    return Path(steps)

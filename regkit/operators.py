@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -162,3 +163,61 @@ class Diagonal(Operator):
 
     def diagonal(self, like):
         return self.entries.to(like)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Jacobian(Operator):
+    """∂f/∂x at one point of any f: ℝⁿ → ℝᵐ, by torch.func: A v in forward mode, Aᵀ u in reverse mode.
+
+    Args:
+        function: x (n,) ↦ f (m,).
+        at (n,): the point.
+
+    Example:
+        >>> import torch
+        >>> J = Jacobian(lambda x: x[0] * x, torch.tensor([2.0, 3.0]))
+        >>> J @ torch.tensor([1.0, 0.0]), J.T @ torch.tensor([1.0, 0.0])
+        (tensor([4., 3.]), tensor([4., 0.]))
+    """
+
+    function: Map
+    at: torch.Tensor
+
+    @cached_property
+    def _reversed(self) -> tuple[torch.Tensor, Callable]:
+        return torch.func.vjp(self.function, self.at)
+
+    @cached_property
+    def shape(self) -> tuple[int, int]:
+        """(m, n)."""
+        return len(self._reversed[0]), len(self.at)
+
+    def forward(self, x):
+        return _columnwise(lambda v: torch.func.jvp(self.function, (self.at,), (v,))[1], x)
+
+    def adjoint(self, y):
+        return _columnwise(lambda u: self._reversed[1](u)[0], y)
+
+
+class Hessian(Jacobian):
+    """The derivative of a gradient ∇φ: ℝⁿ → ℝⁿ at one point. It is symmetric: forward mode does for both.
+
+    Example:
+        >>> import torch
+        >>> H = Hessian(lambda x: 4 * x**3, torch.tensor([1.0, 2.0]))
+        >>> H @ torch.ones(2)
+        tensor([12., 48.])
+    """
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, n)."""
+        return len(self.at), len(self.at)
+
+    def adjoint(self, y):
+        return self.forward(y)
+
+
+def _columnwise(function: Map, x: torch.Tensor) -> torch.Tensor:
+    """A function of vectors, applied to a vector or to all columns of a matrix at once."""
+    return function(x) if x.ndim == 1 else torch.func.vmap(function, in_dims=1, out_dims=1)(x)

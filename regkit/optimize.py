@@ -1,9 +1,8 @@
 """Minimise J(w): trust-region Newton, Levenberg-Marquardt, Gauss-Newton, and gradient descent.
 
-An objective has ``loss(w)``, ``gradient(w)`` and ``hessian(w, kind)``. If it also has ``point(w, order)``, as
-``registration.Objective`` does, loss and derivatives at one w share their work. ``problems.Residual``
-makes an objective of any r(w). w is a flat floating-point tensor; nothing is traced, so no tape grows over
-the iterations.
+An objective has ``point(w, order)``, see ``problems``: loss and derivatives at one w share their work there.
+``problems.Functions`` makes an objective of plain functions, ``problems.Residual`` of any r(w). w is a flat
+floating-point tensor; nothing is traced, so no tape grows over the iterations.
 
 Every method takes these limits, and ``Result.message`` names the one that ended the run:
 
@@ -20,9 +19,9 @@ Source: Nocedal & Wright (2006), chapters 3, 4 and 10, https://doi.org/10.1007/9
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -30,7 +29,7 @@ import scipy.optimize
 import torch
 
 from regkit._require import require
-from regkit.problems import Objective, Point
+from regkit.problems import Counted, Objective, Point
 
 
 @dataclass(frozen=True)
@@ -79,60 +78,33 @@ class Result:
         return torch.stack([entry.x for entry in self.history if entry.accepted])
 
 
-class _Counted:
-    """Loss, gradient and Hessian at w: computed at most once each, and counted when first needed."""
-
-    def __init__(self, objective, w: torch.Tensor, order: int, counts: dict[str, int]):
-        self.w, self._objective, self._counts, self._hessians = w, objective, counts, {}
-        self._shared = objective.point(w, order) if hasattr(objective, "point") else None
-
-    @cached_property
-    def loss(self) -> float:
-        self._counts["loss"] += 1
-        return float(self._shared.loss if self._shared else self._objective.loss(self.w))
-
-    @cached_property
-    def gradient(self) -> torch.Tensor:
-        self._counts["gradient"] += 1
-        return self._shared.gradient if self._shared else self._objective.gradient(self.w)
-
-    def hessian(self, kind: str) -> torch.Tensor:
-        if kind not in self._hessians:
-            self._counts["hessian"] += 1
-            point = self._shared
-            self._hessians[kind] = point.hessian(kind) if point else self._objective.hessian(self.w, kind)
-        return self._hessians[kind]
-
-    def __getattr__(self, name: str):
-        """What else the objective's own point knows, such as the image of a projection."""
-        return getattr(self._shared, name)
-
-
 class _Run:
     """The book-keeping of a run: evaluates, notes the history, decides when to stop."""
 
     def __init__(self, objective, w, kind, gtol=1e-9, xtol=1e-12, ftol=1e-14, iterations=200, callback=None):
         flat = isinstance(w, torch.Tensor) and w.ndim == 1 and w.is_floating_point()
         require(flat, f"expected a flat floating-point tensor of parameters, got {w!r}")
+        known, name = hasattr(objective, "point"), type(objective).__name__
+        require(known, f"expected an objective with point(w, order), like problems.Functions, got {name}")
         self.objective, self.kind, self.callback = objective, kind, callback
         self.gtol, self.xtol, self.ftol, self.limit = gtol, xtol, ftol, iterations
-        self.counts = {"loss": 0, "gradient": 0, "hessian": 0}
+        self.counts = Counter(loss=0, gradient=0, hessian=0)
         self.history, self.message, self.converged = [], "", False
         self.point = self.evaluate(w.detach().clone())
         self.start = abs(self.point.loss)
         require(math.isfinite(self.start), f"expected a finite loss at the start, got {self.point.loss}")
         self.note(self.point, math.nan, math.nan, math.inf)
 
-    def evaluate(self, w: torch.Tensor) -> _Counted:
-        return _Counted(self.objective, w, 2 if self.kind == "exact" else 1, self.counts)
+    def evaluate(self, w: torch.Tensor) -> Counted:
+        return Counted(self.objective.point(w, 2 if self.kind == "exact" else 1), self.counts)
 
-    def go_on_with(self, objective) -> None:
+    def go_on_with(self, objective: Objective) -> None:
         """Another objective: the point is evaluated anew, unless the two are equal."""
         same, self.objective = objective == self.objective, objective
         if not same:
             self.point = self.evaluate(self.point.w)
 
-    def note(self, accepted: _Counted | None, step: float, control: float, promised: float) -> None:
+    def note(self, accepted: Counted | None, step: float, control: float, promised: float) -> None:
         """End of an iteration: a step to ``accepted``, or None, for which the model promised a decrease."""
         if not self.history or self.history[-1].accepted:
             self.promised = promised  # by the first step from here, not by one shortened after a rejection
@@ -178,7 +150,7 @@ def newton_trust(
     run = _Run(objective, w, hessian, **limits)
     trial = run.point
 
-    def at(x: np.ndarray) -> _Counted:
+    def at(x: np.ndarray) -> Counted:
         """SciPy asks for loss, gradient and Hessian at one x after the other: they share a point."""
         nonlocal trial
         if not np.array_equal(x, trial.w.numpy(force=True)):
@@ -266,7 +238,7 @@ def levenberg_marquardt(
     run, growth = _Run(objective, w, "gauss-newton", **limits), 2.0
     mu = damping * (float(run.point.hessian("gauss-newton").diagonal().max()) if scaling == "identity" else 1)
 
-    def attempt(w: torch.Tensor) -> _Counted | None:
+    def attempt(w: torch.Tensor) -> Counted | None:
         """The point at w, or None where there is no loss."""
         try:
             trial = run.evaluate(w)

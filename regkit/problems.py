@@ -7,12 +7,14 @@ An ``Objective`` is asked for a ``Point``: ``objective.point(w, order)`` evaluat
     hessian      ∇²J(w), (p, p), or its            curvature       the same as an ``Operator``: its products
                  Gauss-Newton part                                 with vectors, never the matrix
 
-The kinds of second derivative are "exact" and "gauss-newton". ``Residual`` makes an objective ½‖r(w)‖² of any
-r, ``Formula`` one of any formula in w and θ; both differentiate by torch.func.
+The kinds of second derivative are "exact" and "gauss-newton". Three ways to an objective without writing a
+class: ``Functions`` takes J and whichever derivatives there are, ``Residual`` makes ½‖r(w)‖² of any r, and
+``Formula`` is any formula in w and θ. What is not given is by torch.func.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,14 +23,14 @@ from typing import Literal, Protocol, runtime_checkable
 import torch
 
 from regkit._require import require
-from regkit.operators import FunctionOperator, Matrix, Operator
+from regkit.operators import Hessian, Map, Matrix, Operator
 
 Kind = Literal["exact", "gauss-newton"]
 
 
 @runtime_checkable
 class Point(Protocol):
-    """An objective at one w: values that are computed when first asked for, and kept."""
+    """An objective at one w."""
 
     w: torch.Tensor
 
@@ -55,12 +57,140 @@ class Objective(Protocol):
         """J at w, prepared for ``order`` derivatives."""
 
 
+class ScaledObjective(Objective, Protocol):
+    """J(·; θ) at one scale θ, which also knows how its gradient changes with θ."""
+
+    def gradient_theta(self, w: torch.Tensor) -> torch.Tensor:
+        """∂/∂θ ∇J(w; θ), (p,)."""
+
+
+class Problem(Protocol):
+    """A family of objectives over θ, as ``continuation`` and ``branches`` follow it."""
+
+    def at(self, theta: float) -> ScaledObjective:
+        """J(·; θ)."""
+
+
+class Counted:
+    """A point whose values are computed once each, when first asked for, kept, and counted.
+
+    Args:
+        point: any ``Point``. What else it knows, such as a residual, is passed on.
+        counts: where loss, gradient and Hessian are counted; None counts for this point alone.
+
+    Example:
+        >>> import torch
+        >>> point = Counted(Residual(lambda w: w - 1).point(torch.tensor([3.0])))
+        >>> point.loss, point.loss, dict(point.counts)
+        (2.0, 2.0, {'loss': 1})
+    """
+
+    def __init__(self, point: Point, counts: Counter[str] | None = None):
+        self.w, self.counts = point.w, Counter() if counts is None else counts
+        self._point, self._hessians = point, {}
+
+    def __getattr__(self, name: str):
+        if name.startswith("_"):  # while an object is copied it has none of its own attributes yet
+            raise AttributeError(name)
+        return getattr(self._point, name)
+
+    @cached_property
+    def loss(self) -> float:
+        """J(w) as a number."""
+        self.counts["loss"] += 1
+        return float(self._point.loss)
+
+    @cached_property
+    def gradient(self) -> torch.Tensor:
+        """∇J(w), (p,)."""
+        self.counts["gradient"] += 1
+        return self._point.gradient
+
+    def hessian(self, kind: Kind = "exact") -> torch.Tensor:
+        """∇²J(w) or its Gauss-Newton part, (p, p)."""
+        if kind not in self._hessians:
+            self.counts["hessian"] += 1
+            self._hessians[kind] = self._point.hessian(kind)
+        return self._hessians[kind]
+
+    def curvature(self, kind: Kind = "exact") -> Operator:
+        """The same as an operator; it is not kept, for it may hold all that its products need."""
+        self.counts["hessian"] += 1
+        return self._point.curvature(kind)
+
+
+@dataclass(frozen=True, eq=False)
+class Functions:
+    """An objective made of plain functions of w (p,).
+
+    Args:
+        loss: w ↦ J, a tensor without dimensions.
+        gradient: w ↦ ∇J (p,); by reverse mode if it is not given.
+        hessian: w ↦ ∇²J (p, p); by forward mode over the gradient if it is not given.
+        gauss_newton: w ↦ a positive semidefinite matrix (p, p) in place of ∇²J. Without it the methods that
+            ask for the kind "gauss-newton" are refused.
+
+    Example:
+        >>> import torch
+        >>> bowl = Functions(lambda w: (w**2).sum() + w[0])
+        >>> bowl.point(torch.tensor([1.0, 2.0])).gradient
+        tensor([3., 4.])
+    """
+
+    loss: Map
+    gradient: Map | None = None
+    hessian: Map | None = None
+    gauss_newton: Map | None = None
+
+    def point(self, w: torch.Tensor, order: int = 2) -> FunctionsPoint:
+        """J and its derivatives at w, computed when asked for."""
+        return FunctionsPoint(self, w)
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionsPoint:
+    """``Functions`` at one w."""
+
+    objective: Functions
+    w: torch.Tensor
+
+    @cached_property
+    def loss(self) -> torch.Tensor:
+        """J(w)."""
+        return self.objective.loss(self.w)
+
+    @cached_property
+    def gradient(self) -> torch.Tensor:
+        """∇J(w), (p,)."""
+        return self._slope(self.w)
+
+    def hessian(self, kind: Kind = "exact") -> torch.Tensor:
+        """∇²J(w), or the matrix that was given for "gauss-newton", (p, p)."""
+        return (self._given(kind) or torch.func.jacfwd(self._slope))(self.w)
+
+    def curvature(self, kind: Kind = "exact") -> Operator:
+        """The same as an operator; where no matrix is given each product is a derivative of the gradient."""
+        given = self._given(kind)
+        return Hessian(self._slope, self.w) if given is None else Matrix(given(self.w))
+
+    @property
+    def _slope(self) -> Map:
+        return self.objective.gradient or torch.func.grad(self.objective.loss)
+
+    def _given(self, kind: Kind) -> Map | None:
+        known = '"exact"' if self.objective.gauss_newton is None else '"exact" or "gauss-newton"'
+        require(f'"{kind}"' in known, f"expected kind {known} of this objective, got {kind!r}")
+        return self.objective.hessian if kind == "exact" else self.objective.gauss_newton
+
+
 class ResidualPoint:
-    """½‖r‖² at one w: a subclass gives ``w`` (p,), ``residual`` r (n,) and ``jacobian`` J (n, p)."""
+    """½‖r‖² at one w: a subclass gives ``w`` (p,), ``residual`` r (n,) and ``jacobian`` J, (n, p) or an
+    operator n ← p.
+    """
 
     w: torch.Tensor
     residual: torch.Tensor
-    jacobian: torch.Tensor
+    jacobian: torch.Tensor | Operator
 
     @property
     def loss(self) -> torch.Tensor:
@@ -75,12 +205,13 @@ class ResidualPoint:
     def hessian(self, kind: Kind = "gauss-newton") -> torch.Tensor:
         """The Gauss-Newton matrix JᵀJ, (p, p); the exact Hessian has r's second derivatives as well."""
         require(kind == "gauss-newton", f'expected kind "gauss-newton" for a residual, got {kind!r}')
-        return self.jacobian.T @ self.jacobian
+        product = self.jacobian.T @ self.jacobian
+        return product.dense(self.w) if isinstance(product, Operator) else product
 
     def curvature(self, kind: Kind = "gauss-newton") -> Operator:
-        """JᵀJ as an operator: J is stored, JᵀJ is not."""
+        """JᵀJ as an operator: the product is never formed."""
         require(kind == "gauss-newton", f'expected kind "gauss-newton" for a residual, got {kind!r}')
-        J = Matrix(self.jacobian)
+        J = self.jacobian if isinstance(self.jacobian, Operator) else Matrix(self.jacobian)
         return J.T @ J
 
 
@@ -90,7 +221,7 @@ class Residual:
 
     Args:
         residual: w (p,) ↦ r (n,).
-        jacobian: w ↦ ∂r/∂w (n, p); by forward mode if it is not given.
+        jacobian: w ↦ ∂r/∂w, (n, p) or an operator n ← p; by forward mode if it is not given.
 
     Example:
         >>> import torch
@@ -99,8 +230,8 @@ class Residual:
         (tensor(0.5000), tensor([-2.]))
     """
 
-    residual: Callable[[torch.Tensor], torch.Tensor]
-    jacobian: Callable[[torch.Tensor], torch.Tensor] | None = None
+    residual: Map
+    jacobian: Callable[[torch.Tensor], torch.Tensor | Operator] | None = None
 
     def point(self, w: torch.Tensor, order: int = 1) -> ResidualPoint:
         """r and J at w, computed when first asked for."""
@@ -117,7 +248,7 @@ class _ResidualAt(ResidualPoint):
         return self.objective.residual(self.w)
 
     @cached_property
-    def jacobian(self) -> torch.Tensor:
+    def jacobian(self) -> torch.Tensor | Operator:
         return (self.objective.jacobian or torch.func.jacfwd(self.objective.residual))(self.w)
 
 
@@ -132,7 +263,7 @@ class Formula:
     Example:
         >>> import torch
         >>> problem = Formula(lambda w, theta: (w[0] - theta) ** 2)
-        >>> problem.at(2.0).gradient(torch.tensor([3.0]))
+        >>> problem.at(2.0).point(torch.tensor([3.0])).gradient
         tensor([2.])
     """
 
@@ -143,9 +274,9 @@ class Formula:
         """The same formula at another θ."""
         return replace(self, theta=theta)
 
-    def point(self, w: torch.Tensor, order: int = 2) -> FormulaPoint:
-        """J and its derivatives at w, computed when first asked for."""
-        return FormulaPoint(self, w)
+    def point(self, w: torch.Tensor, order: int = 2) -> FunctionsPoint:
+        """J and its derivatives at w, computed when asked for."""
+        return Functions(self.loss).point(w, order)
 
     def loss(self, w: torch.Tensor) -> torch.Tensor:
         """J(w; θ)."""
@@ -153,46 +284,12 @@ class Formula:
 
     def gradient(self, w: torch.Tensor) -> torch.Tensor:
         """∇J(w; θ), (p,)."""
-        return torch.func.grad(self.loss)(w)
+        return self.point(w).gradient
 
     def hessian(self, w: torch.Tensor, kind: Kind = "exact") -> torch.Tensor:
         """∇²J(w; θ), (p, p), forward over reverse."""
-        require(kind == "exact", f"expected hessian 'exact' for a formula, got {kind!r}")
-        return torch.func.jacfwd(torch.func.grad(self.loss))(w)
+        return self.point(w).hessian(kind)
 
     def gradient_theta(self, w: torch.Tensor) -> torch.Tensor:
         """∂/∂θ ∇J(w; θ), (p,)."""
         return torch.func.jacfwd(lambda t: torch.func.grad(self.formula)(w, t))(w.new_tensor(self.theta))
-
-
-@dataclass(frozen=True, eq=False)
-class FormulaPoint:
-    """A ``Formula`` at one w."""
-
-    objective: Formula
-    w: torch.Tensor
-
-    @cached_property
-    def loss(self) -> torch.Tensor:
-        """J(w; θ)."""
-        return self.objective.loss(self.w)
-
-    @cached_property
-    def gradient(self) -> torch.Tensor:
-        """∇J(w; θ), (p,)."""
-        return self.objective.gradient(self.w)
-
-    def hessian(self, kind: Kind = "exact") -> torch.Tensor:
-        """∇²J(w; θ), (p, p)."""
-        return self.objective.hessian(self.w, kind)
-
-    def curvature(self, kind: Kind = "exact") -> Operator:
-        """∇²J as an operator: each product is a forward derivative of the gradient."""
-        require(kind == "exact", f"expected hessian 'exact' for a formula, got {kind!r}")
-        p, gradient = len(self.w), self.objective.gradient
-
-        def times(v: torch.Tensor) -> torch.Tensor:
-            product = torch.func.jvp(gradient, (self.w,), (v,))[1] if v.ndim == 1 else None
-            return torch.stack([times(c) for c in v.T], dim=1) if product is None else product
-
-        return FunctionOperator((p, p), times, times)

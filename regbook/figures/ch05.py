@@ -5,12 +5,13 @@ from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
+import scipy.optimize
 import torch
 
 from regbook import records
 from regbook.plots import COLORS
 from regbook.text import counted
-from regkit.branches import arclength, stationary
+from regkit.branches import arclength
 from regkit.continuation import Adaptive, follow, length, tangent
 from regkit.optimize import newton_trust
 
@@ -33,6 +34,23 @@ def minimisers(problem, thetas, w):
 
 
 # ---- the bifurcation diagram
+
+
+def stationary(problem, theta, low, high, count=400):
+    """All stationary points w in [low, high] of a problem with one parameter, as (w, J″(w)): J″ > 0 at a
+    minimum. They are found where J′ changes sign between two of ``count`` equidistant points.
+    """
+    objective = problem.at(theta)
+
+    def slope(w):
+        return float(objective.gradient(torch.tensor([w], dtype=torch.float64)))
+
+    grid = np.linspace(low, high, count)
+    signs = np.sign([slope(w) for w in grid])
+    found = [
+        scipy.optimize.brentq(slope, *grid[k : k + 2], xtol=1e-12) for k in np.flatnonzero(np.diff(signs))
+    ]
+    return [(w, float(objective.hessian(torch.tensor([w], dtype=torch.float64)))) for w in found]
 
 
 def branches(problem, low, high, least=1e-3):

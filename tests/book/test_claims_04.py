@@ -7,8 +7,9 @@ import scipy.optimize
 import torch
 
 from regkit import data
-from regkit.continuation import follow, multilevel
+from regkit.continuation import follow
 from regkit.optimize import newton_trust
+from regkit.pyramid import multilevel
 from regkit.registration import Registration
 from regkit.transforms import Translation
 

@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 import torch
 
-from regkit.branches import arclength, stationary
-from regkit.continuation import ORDERS, Adaptive, follow, integrate, length, multilevel, pyramid, tangent
-from regkit.data import bumps, hands_phantom, paper_hands
-from regkit.grid import Grid
+from regkit.branches import arclength
+from regkit.continuation import ORDERS, Adaptive, follow, integrate, length, tangent
+from regkit.data import hands_phantom, paper_hands
 from regkit.optimize import gauss_newton, levenberg_marquardt, newton_trust
-from regkit.problems import Formula
+from regkit.problems import Formula, Functions
 from regkit.registration import Registration
-from regkit.transforms import Affine, Rigid, Translation
+from regkit.transforms import Affine
 
 tensor = partial(torch.tensor, dtype=torch.float64)
 PREDICTORS = list(ORDERS)
@@ -58,10 +57,14 @@ WELLS = Formula(lambda w, theta: w[0] ** 4 / 4 - w[0] ** 2 / 2 - w[0] * theta.lo
 FOLD = math.exp(-4 / (3 * math.sqrt(3)))
 
 
+def wells(theta: float) -> list[float]:
+    """All stationary points of WELLS, as the roots of a cubic."""
+    roots = np.roots([1, 0, -1, -math.log(theta) / 2])
+    return sorted(roots[abs(roots.imag) < 1e-12].real)
+
+
 class Moving:
-    """J = ½‖w − a(log θ)‖²_A: a problem whose minimiser is a(s) = (sin s, cos 2s), written without any of
-    regkit, and without ``point``.
-    """
+    """J = ½‖w − a(log θ)‖²_A: a problem whose minimiser is a(s) = (sin s, cos 2s), in plain functions."""
 
     A = tensor([[2.0, 0.5], [0.5, 1.0]])
 
@@ -74,14 +77,11 @@ class Moving:
     def path(self, s):
         return tensor([math.sin(s), math.cos(2 * s)])
 
-    def loss(self, w):
-        return 0.5 * (w - self.path(self.s)) @ self.A @ (w - self.path(self.s))
-
-    def gradient(self, w):
-        return self.A @ (w - self.path(self.s))
-
-    def hessian(self, w, kind="exact"):
-        return self.A
+    def point(self, w, order):
+        a = self.path(self.s)
+        return Functions(
+            lambda w: 0.5 * (w - a) @ self.A @ (w - a), lambda w: self.A @ (w - a), lambda w: self.A
+        ).point(w)
 
     def gradient_theta(self, w):
         return -self.A @ tensor([math.cos(self.s), -2 * math.sin(2 * self.s)]) / self.theta
@@ -288,7 +288,7 @@ def test_the_adaptive_run_finds_the_fold_and_goes_on(predictor):
         [s.theta for s in path.accepted if s.theta <= jump.theta],
     )
     assert min(above) > FOLD > max(below)
-    assert float(path.w) == pytest.approx(stationary(WELLS, 0.1, -3, 3)[0][0], abs=1e-6)
+    assert float(path.w) == pytest.approx(wells(0.1)[0], abs=1e-6)
 
 
 def test_steps_are_short_where_the_path_bends():
@@ -315,7 +315,7 @@ def test_an_indefinite_hessian_gives_no_tangent_but_the_corrector_escapes():
 
 def test_arclength_walks_around_both_folds_of_the_double_well():
     """Right minimum, fold at FOLD, maximum, fold at 1/FOLD, left minimum: one smooth curve."""
-    w = tensor([stationary(WELLS, 3.0, -3, 3)[-1][0]])
+    w = tensor([wells(3.0)[-1]])
     branch = arclength(WELLS, 3.0, w, step=0.05, count=200, high=3.0)
     first, second = branch.folds
     assert float(branch.thetas[first]) == pytest.approx(FOLD, rel=2e-3)
@@ -340,72 +340,6 @@ def test_arclength_in_six_parameters_agrees_with_following(hands, found):
     assert (path.path - branch.w).norm() < 1e-5 and branch.negative.max() == 0 and not branch.folds
     upwards = arclength(hands, float(branch.thetas[3]), branch.w[3], step=0.3, count=5, upwards=True)
     assert upwards.thetas[-1] > upwards.thetas[0]
-
-
-def test_all_stationary_points_of_the_comb():
-    template, grid = bumps()
-    problem = Registration(template, bumps(shift=10.0)[0], grid, Translation(1))
-    shifts = torch.linspace(-5, 26, 400, dtype=torch.float64)
-    for theta, minima in ((1e-3, 5), (10.0, 1)):
-        points = stationary(problem, theta, -5, 26, 150)
-        losses = torch.stack([problem.at(theta).loss(shift[None]) for shift in shifts])
-        inner = losses[1:-1]
-        seen = shifts[1:-1][(inner < losses[:-2]) & (inner < losses[2:])]
-        found = tensor([w for w, curvature in points if curvature > 0])
-        assert len(found) == minima and torch.allclose(found, seen, atol=0.08)
-        assert all(float(problem.at(theta).gradient(tensor([w])).abs()) < 1e-6 for w, _ in points)
-        signs = [curvature > 0 for _, curvature in points]
-        assert all(a != b for a, b in pairwise(signs)), "minima and maxima alternate"
-
-
-# ---- smaller images
-
-
-def test_a_pyramid_averages_blocks_and_keeps_the_rest(random):
-    weights = random(8, 12).abs() + 0.1
-    problem = Registration(random(8, 12), random(8, 12), Grid((4.0, 3.0), (8, 12)), Rigid(), weights=weights)
-    coarse, middle, fine = pyramid(problem, 3)
-    assert fine is problem
-    assert [level.grid.shape for level in (coarse, middle)] == [(2, 3), (4, 6)]
-    assert all(level.grid.extent == (4.0, 3.0) and level.transform == Rigid() for level in (coarse, middle))
-    for name in ("template", "reference", "weights"):
-        full = getattr(problem, name)
-        quarters = (full[::2, ::2] + full[1::2, ::2] + full[::2, 1::2] + full[1::2, 1::2]) / 4
-        assert torch.allclose(getattr(middle, name), quarters)
-        assert torch.allclose(getattr(coarse, name)[1, 2], full[4:, 8:].mean())
-    with pytest.raises(ValueError, match=r"expected a shape that 4 levels can halve \(by 8\), got \(8, 12\)"):
-        pyramid(problem, 4)
-    with pytest.raises(ValueError, match="0 levels"):
-        pyramid(problem, 0)
-
-
-def test_a_pyramid_in_one_and_three_dimensions(random):
-    line = Registration(random(16), random(16), Grid((4.0,), (16,)), Translation(1))
-    assert torch.allclose(pyramid(line, 2)[0].template, line.template.reshape(8, 2).mean(1))
-    cube = Registration(random(4, 4, 4), random(4, 4, 4), Grid((1.0, 1.0, 1.0), (4, 4, 4)), Translation(3))
-    assert float(pyramid(cube, 3)[0].reference) == pytest.approx(float(cube.reference.mean()))
-
-
-def test_multilevel_and_multiscale_on_the_drawn_hands(hands):
-    """From the identity: small images alone do not suffice; blur does, and on small images it is cheaper."""
-    A, b = hands_phantom(32).w_true.split([4, 2])
-    truth = hands.transform.from_matrix(A.reshape(2, 2), b)
-    start = hands.transform.identity()
-
-    def apart(path) -> float:
-        """Root mean square distance to the true map, in cells."""
-        return length(hands, truth, path.w - truth, 1e-3)
-
-    single = follow(hands, [1e-3], start)
-    levels = multilevel(hands, start)
-    scales = follow(hands, logspace(3, -3, 10), start)
-    both = multilevel(hands, start, thetas=logspace(2, -3, 4))
-    assert apart(single) > 5 and apart(levels) > 5
-    assert apart(scales) < 0.1 and apart(both) < 0.1
-    assert both.work < both.evaluations, "most of its evaluations are of smaller images"
-    assert both.work < scales.work
-    assert [step.cells for step in levels.steps] == [64, 256, 1024]
-    assert levels.work == pytest.approx(sum(s.evaluations * s.cells for s in levels.steps) / 1024)
 
 
 def test_length_is_in_blur_widths(hands):
@@ -500,7 +434,7 @@ def test_errors_say_what_was_expected(thetas, options, message):
 def test_other_errors():
     with pytest.raises(ValueError, match="expected method 'euler' or 'heun', got 'rk4'"):
         integrate(WELLS, [2.0, 1.0], tensor([1.0]), method="rk4")
-    with pytest.raises(ValueError, match="expected hessian 'exact' for a formula"):
+    with pytest.raises(ValueError, match='expected kind "exact" of this objective'):
         tangent(WELLS, tensor([1.0]), 2.0, hessian="gauss-newton")
     with pytest.raises(ValueError, match="expected θ > 0"):
         tangent(WELLS, tensor([1.0]), 0.0)
@@ -512,9 +446,10 @@ def test_scales_down_to_zero_in_the_linear_variable(hands, found):
     assert not path.jumps
 
 
-def test_nothing_is_written_unless_asked(hands, found, capsys):
-    follow(hands, [20.0, 10.0], found)
+def test_a_callback_sees_every_step_and_ends_the_run(hands, found, capsys):
+    seen = []
+    path = follow(hands, [20.0, 10.0, 5.0], found, callback=seen.append)
+    assert seen == path.steps
+    short = follow(hands, [20.0, 10.0, 5.0], found, callback=lambda step: step.theta == 10.0)
+    assert short.thetas.tolist() == [20.0, 10.0] and short.w.equal(path.steps[1].w)
     assert capsys.readouterr() == ("", "")
-    follow(hands, [20.0, 10.0], found, progress=True)
-    written = capsys.readouterr()
-    assert "scales" in written.out and written.err == ""

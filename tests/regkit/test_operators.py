@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from regkit.checks import adjoint_test
-from regkit.operators import Diagonal, FunctionOperator, Matrix
+from regkit.operators import Diagonal, FunctionOperator, Hessian, Jacobian, Matrix
 
 
 @pytest.fixture
@@ -44,6 +44,25 @@ def test_diagonals_of_all_kinds(parts, random):
         assert torch.allclose(operator.diagonal(d), (A * A).sum(0), atol=1e-14)
     assert torch.equal(Diagonal(d).diagonal(d), d)
     assert torch.equal(Diagonal(d).dense(d), d.diag())
+
+
+def test_derivatives_of_a_function_are_those_by_hand(random):
+    """f = (x₁x₂, sin x₂, x₃²), and ∇φ of φ = x₁x₂² + x₃⁴."""
+    x = random(3)
+    J = Jacobian(lambda x: torch.stack([x[0] * x[1], x[1].sin(), x[2] ** 2, x[0]]), x)
+    a, b, c = x
+    zero = torch.zeros(())
+    rows = [[b, a, zero], [zero, b.cos(), zero], [zero, zero, 2 * c], [zero + 1, zero, zero]]
+    H = Hessian(lambda x: torch.stack([x[1] ** 2, 2 * x[0] * x[1], 4 * x[2] ** 3]), x)
+    second = [[zero, 2 * b, zero], [2 * b, 2 * a, zero], [zero, zero, 12 * c**2]]
+    for operator, entries in ((J, rows), (H, second)):
+        matrix = torch.tensor(entries, dtype=torch.float64)
+        assert operator.shape == tuple(matrix.shape)
+        assert torch.allclose(operator.dense(x), matrix, atol=1e-15)
+        assert torch.allclose(operator.T.dense(x), matrix.T, atol=1e-15)
+        v = random(3)
+        assert torch.allclose(operator @ v, matrix @ v, atol=1e-15)
+        assert adjoint_test(operator.forward, operator.adjoint, v) < 1e-15
 
 
 def test_what_does_not_fit_is_refused(parts, random):

@@ -19,7 +19,7 @@ from regkit.data import hands_phantom, mri, paper_hands
 from regkit.distances import NCC
 from regkit.grid import Grid
 from regkit.optimize import gauss_newton, gradient_descent, levenberg_marquardt, newton_trust
-from regkit.problems import Residual
+from regkit.problems import Functions, Residual
 from regkit.registration import Registration
 from regkit.spline import coefficients, evaluate
 from regkit.transforms import Affine, Rigid, Translation
@@ -34,15 +34,17 @@ each = pytest.mark.parametrize("method", METHODS, ids=lambda f: f.__name__)
 class Rosenbrock:
     """r = (1 − w₁, 10 (w₂ − w₁²)); the objective without any sharing, with an exact Hessian."""
 
+    def point(self, w, order):
+        exact = torch.func.jacfwd(torch.func.grad(self.loss))
+        return Functions(self.loss, self.gradient, exact, self.gauss_newton).point(w)
+
     def loss(self, w):
         return 0.5 * (1 - w[0]) ** 2 + 50 * (w[1] - w[0] ** 2) ** 2
 
     def gradient(self, w):
         return torch.func.grad(self.loss)(w)
 
-    def hessian(self, w, kind):
-        if kind == "exact":
-            return torch.func.jacfwd(torch.func.grad(self.loss))(w)
+    def gauss_newton(self, w):
         jacobian = torch.stack([tensor([-1.0, 0]), torch.stack([-20 * w[0], tensor(10.0)])])
         return jacobian.T @ jacobian
 
@@ -243,13 +245,8 @@ def test_singular_hessian_says_so():
 
 def test_saddle_is_left_by_newton():
     """At an indefinite Hessian the exact Newton step would go uphill; the trust region does not."""
-
-    class Saddle:
-        loss = staticmethod(lambda w: 2 + w[0] ** 2 - w[1] ** 2 + w[1] ** 4)
-        gradient = staticmethod(lambda w: torch.func.grad(Saddle.loss)(w))
-        hessian = staticmethod(lambda w, kind: torch.func.jacfwd(torch.func.grad(Saddle.loss))(w))
-
-    result = newton_trust(Saddle(), tensor([1.0, 1e-3]))
+    saddle = Functions(lambda w: 2 + w[0] ** 2 - w[1] ** 2 + w[1] ** 4)
+    result = newton_trust(saddle, tensor([1.0, 1e-3]))
     assert result.converged and result.x.abs().tolist() == pytest.approx([0, math.sqrt(0.5)], abs=1e-6)
 
 
@@ -261,6 +258,8 @@ def test_bad_starts(method):
         method(Rosenbrock(), [1.0, 2.0])
     with pytest.raises(ValueError, match=r"expected a flat floating-point tensor of parameters"):
         method(Rosenbrock(), torch.tensor([1, 2]))
+    with pytest.raises(ValueError, match=r"expected an objective with point\(w, order\), .* got function"):
+        method(lambda w: w @ w, START)
     with pytest.raises(TypeError, match="tolerance"):
         method(Rosenbrock(), START, tolerance=1e-3)
 
@@ -276,15 +275,13 @@ def test_wrong_hessian_kinds():
 @each
 def test_nan_on_the_way_is_stepped_back_from(method):
     """r = log w − 2 is not defined for w ≤ 0, and the first full steps go there."""
-
-    class Log:
-        loss = staticmethod(lambda w: 0.5 * (w[0].log() - 2) ** 2)
-        gradient = staticmethod(lambda w: (w.log() - 2) / w)
-        hessian = staticmethod(
-            lambda w, kind: ((1 - (w.log() - 2) if kind == "exact" else torch.ones_like(w)) / w**2)[:, None]
-        )
-
-    result = method(Log(), tensor([60.0]), iterations=3000)
+    log = Functions(
+        lambda w: 0.5 * (w[0].log() - 2) ** 2,
+        lambda w: (w.log() - 2) / w,
+        lambda w: ((3 - w.log()) / w**2)[:, None],
+        lambda w: (1 / w**2)[:, None],
+    )
+    result = method(log, tensor([60.0]), iterations=3000)
     assert result.converged and float(result.x) == pytest.approx(math.exp(2), rel=1e-4)
 
 
@@ -386,27 +383,18 @@ def test_levenberg_marquardt_refuses_what_it_cannot_evaluate():
 # What the paper and this book claim.
 
 
-class AuthorsEdge:
-    """The paper's objective as its code has it: the support of the template ends one cell early, with a
-    jump.
-    """
+def authors_edge(problem, theta):
+    """The paper's objective as its code has it: the template ends one cell early, with a jump."""
+    objective = problem.at(theta)
 
-    def __init__(self, problem, theta):
-        self.objective = problem.at(theta)
-
-    def loss(self, w):
-        problem = self.objective.problem
+    def loss(w):
         y = problem.transform(w, problem.points)
         u = y / tensor(problem.grid.spacing) - 0.5
         inside = ((u > -2) & (u < tensor(problem.grid.shape))).all(1)
-        template = torch.where(inside, evaluate(self.objective.coefficients, problem.grid, y), 0.0)
-        return (template - self.objective.reference).square().sum() * problem.grid.cell_volume
+        template = torch.where(inside, evaluate(objective.coefficients, problem.grid, y), 0.0)
+        return (template - objective.reference).square().sum() * problem.grid.cell_volume
 
-    def gradient(self, w):
-        return torch.func.grad(self.loss)(w)
-
-    def hessian(self, w, kind):
-        return torch.func.jacfwd(torch.func.grad(self.loss))(w)
+    return Functions(loss)
 
 
 def test_paper_hands_single_scale_ends_in_a_bad_minimum(paper_data):
@@ -419,7 +407,7 @@ def test_paper_hands_single_scale_ends_in_a_bad_minimum(paper_data):
     pair = paper_hands(32)
     problem = Registration(pair.template, pair.reference, pair.grid)
     start = problem.transform.identity()
-    ours, authors = newton_trust(problem.at(1e-3), start), newton_trust(AuthorsEdge(problem, 1e-3), start)
+    ours, authors = newton_trust(problem.at(1e-3), start), newton_trust(authors_edge(problem, 1e-3), start)
     assert ours.converged and authors.converged
     assert 2 * ours.history[0].loss == pytest.approx(1.928552e6, rel=1e-6)
     assert 2 * ours.loss == pytest.approx(9.113003e5, rel=1e-6)
