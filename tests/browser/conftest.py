@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from tools.chromium import installed
 from tools.toc import ROOT, pages
@@ -18,6 +18,8 @@ ARGUMENTS = (
     "--disable-component-update --disable-sync --force-color-profile=srgb"
 ).split()
 PAGES = [str(path.relative_to(ROOT).with_suffix(".html")) for path in pages()]
+PATIENCE = 60_000  # milliseconds until what must appear counts as missing, on a busy computer too
+expect.set_options(timeout=PATIENCE)
 LOCAL = ("file:", "data:", "blob:", "about:")
 
 
@@ -65,7 +67,7 @@ class Opener:
             has_touch=width < 500,
         )
         self.contexts.append(context)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE)
         reader = Reader(context.new_page())
         self.readers.append(reader)
 

@@ -19,17 +19,21 @@ from .figures import figures
 pytestmark = pytest.mark.browser
 
 LARGEST = 2_000_000  # bytes
+LOADED = """async () => {
+  await window.MathJax?.startup?.promise;
+  await document.fonts.ready;
+  const seen = [...document.images].filter((image) => image.checkVisibility());
+  for (const image of seen) image.loading = "eager";
+  await Promise.allSettled(seen.map((image) => image.decode()));
+  await new Promise((resolve) => requestIdleCallback(resolve));
+  return seen.filter((image) => !image.naturalWidth).map((image) => image.src.slice(0, 99));
+}"""
 
 
 def test_page_needs_no_network_and_complains_of_nothing(open_page, path):
     page = open_page(path).page  # the fixture checks both when the test ends
     page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
-    page.wait_for_load_state("load", timeout=60_000)
-    page.wait_for_timeout(1000)
-    missing = page.evaluate(
-        """[...document.images].filter((image) => image.checkVisibility() && !image.naturalWidth)
-            .map((image) => image.src.slice(0, 99))"""
-    )
+    missing = page.evaluate(LOADED)
     assert not missing, f"pictures that do not load: {missing}"
 
 
