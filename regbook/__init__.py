@@ -4,7 +4,8 @@ explore       figures with sliders, live in Jupyter and self-contained in a page
 plots         colours, and the style of all figures
 text          words of read-outs: numbers, minus signs, counted things
 glue          measured numbers into the text
-figures       the drawings of the chapters, one module a chapter
+experiments   what the chapters compute, one module a chapter
+figures       what they draw of it, one module a chapter
 practice      the checkers of the exercises, one module a chapter
 widgets       the JavaScript of the figures that a page computes
 records       runs that take too long for a page, made by the scripts in benchmarks/

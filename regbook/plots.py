@@ -45,8 +45,8 @@ LOOK = {
     "unrolled": ("vermillion", "v"),
 }
 
-#: Colour and mark of curves without a name of their own, one after the other.
-LINES = (("vermillion", "o"), ("blue", "^"), ("green", "s"), ("purple", "D"), ("orange", "v"))
+#: Colour and style of curves without a name of their own, one after the other.
+LINES = (("vermillion", "o-"), ("blue", "^-"), ("green", "s-"), ("purple", "D-"), ("orange", "v-"))
 
 
 def style() -> dict:
@@ -183,13 +183,13 @@ def taylor(ax, tests: Mapping, orders: Sequence[int] = (0, 1), looks=None) -> No
         ax: axes to draw on.
         tests: name ↦ what ``regkit.checks.taylor_test`` returns.
         orders: the terms after which the remainder is drawn, 0 for the value.
-        looks: (colour, mark) of each curve, a test's curves one after the other; LINES if not given.
+        looks: (colour, style) of each curve, a test's curves one after the other; LINES if not given.
     """
     curves = [(name, test, q) for name, test in tests.items() for q in orders]
-    for (name, test, q), (color, mark) in zip(curves, looks or LINES, strict=False):
+    for (name, test, q), (color, style) in zip(curves, looks or LINES, strict=False):
         parts = [name] * (len(tests) > 1 or len(orders) == 1) + [f"after term {q}"] * (len(orders) > 1)
         label = f"{', '.join(parts)}: slope {test.slopes[q]:.2f}"
-        ax.loglog(test.steps, test.errors[q], f"{mark}-", ms=4, color=COLORS[color], label=label)
+        ax.loglog(test.steps, test.errors[q], style, ms=4, color=COLORS[color], label=label)
     ax.set(xlabel="step h")
     ax.legend()
 

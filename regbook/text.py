@@ -1,4 +1,4 @@
-"""Words for read-outs: numbers, powers of ten, minus signs and counted things, as people write them."""
+"""Words for read-outs: numbers, durations, minus signs and counted things, as people write them."""
 
 from __future__ import annotations
 
@@ -48,3 +48,26 @@ def counted(count: int, one: str, many: str | None = None) -> str:
         ['1 step', '1,200 steps', '0 minima']
     """
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def size_text(value: float) -> str:
+    """The size of an error, to one digit: more of them say nothing.
+
+    Example:
+        >>> size_text(2.46e-8)
+        '2·10⁻⁸'
+    """
+    return number_text(float(f"{value:.0e}"))
+
+
+def duration_text(milliseconds: float) -> str:
+    """A duration in the unit that suits it.
+
+    Example:
+        >>> [duration_text(value) for value in (0.26, 2500, 86400000 * 3)]
+        ['0.3 ms', '2.5 s', '3.0 days']
+    """
+    for size, unit in ((864e5, "days"), (36e5, "hours"), (6e4, "minutes"), (1e3, "s")):
+        if milliseconds >= size:
+            return f"{milliseconds / size:.1f} {unit}"
+    return f"{milliseconds:.1f} ms"

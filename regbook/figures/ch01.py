@@ -1,54 +1,12 @@
-"""Figures and stopwatch of chapter 1: how a machine differentiates a program."""
-
-import sys
-from time import perf_counter, process_time
+"""Figures of chapter 1: how a machine differentiates a program."""
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 
-from regbook.plots import COLORS, show_image
-from regbook.text import counted, number_text
-
-CLOCK = perf_counter if sys.platform == "win32" else process_time  # the process's own time, if exact
-
-
-def numbers_of_a_pixel(name, a, b, x, R):
-    """Everything that the graph shows for the loss ½(T(ax + b) − R)² with T(y) = y²(3 − 2y)."""
-    y = a * x + b
-    T = y**2 * (3 - 2 * y)
-    local = [x, 1.0, 6 * y * (1 - y), 1.0, 2 * (T - R), 0.5]  # of each operation, in the one before
-    return {
-        "name": name, "a": a, "b": b, "x": x, "R": R,
-        "values": [a * x, y, T, T - R, (T - R) ** 2, (T - R) ** 2 / 2],
-        "local": local,
-        "tangent_a": np.cumprod(local).tolist(),
-        "tangent_b": [0.0, *np.cumprod([1.0, *local[2:]]).tolist()],
-        "bar": np.cumprod([1.0, *local[:0:-1]])[::-1].tolist(),
-    }  # fmt: skip
-
+from regbook.plots import COLORS, dots, error, image, taylor
+from regbook.text import counted, duration_text, number_text, size_text
 
 # -------------------------------------------------------------------------------- costs
-
-
-def cost(functions, repeats=5):
-    """Median cost of each function in runs of the first, taken in turns; the first one's milliseconds."""
-    times = np.empty((repeats + 1, len(functions)))
-    for row in times:
-        for k, function in enumerate(functions):
-            start = CLOCK()
-            function()
-            row[k] = CLOCK() - start
-    times = times[1:]  # the first call warms up
-    return np.median(times / times[:, :1], axis=0), 1e3 * float(np.median(times[:, 0]))
-
-
-def as_time(milliseconds):
-    """A duration as people say it."""
-    for size, unit in ((864e5, "days"), (36e5, "hours"), (6e4, "minutes"), (1e3, "s")):
-        if milliseconds >= size:
-            return f"{milliseconds / size:.1f} {unit}"
-    return f"{milliseconds:.1f} ms"
 
 
 def price_of_gradients(measured):
@@ -64,15 +22,14 @@ def price_of_gradients(measured):
             "the program": 1.0,
         }
         ax = figure.subplots()
-        colors = [COLORS[name] for name in ("orange", "vermillion", "blue", "grey")]
-        ax.barh(list(runs), list(runs.values()), color=colors)
-        for k, value in enumerate(runs.values()):
-            ax.text(value * 1.3, k, f"{value:.1f}" if value < 10 else f"{value:,.0f}", va="center")
-        ax.set(xscale="log", xlim=(0.5, 3e8), xlabel="cost in runs of the program (log scale)")
+        colors = ("orange", "vermillion", "blue", "grey")
+        dots(ax, runs, colors, lambda value: f"{value:.1f}" if value < 10 else f"{value:,.0f}")
+        ax.set(xlim=(0.5, 3e8), xlabel="cost in runs of the program (log scale)")
         return (
-            f"{counted(p, 'parameter')}; the program takes {as_time(once)}. "
-            f"The gradient takes {as_time(once * reverse)} backwards, "
-            f"{as_time(once * tangent * p)} forwards, {as_time(once * (p + 1))} by finite differences."
+            f"{counted(p, 'parameter')}; the program takes {duration_text(once)}. "
+            f"The gradient takes {duration_text(once * reverse)} backwards, "
+            f"{duration_text(once * tangent * p)} forwards, "
+            f"{duration_text(once * (p + 1))} by finite differences."
         )
 
     return draw
@@ -112,17 +69,19 @@ def table_1(columns):
     )
 
 
-def table_1_bars(columns):
-    """The same as bars."""
+def table_1_dots(columns):
+    """The same as a drawing: dots, and what theory says as a range."""
     figure, ax = plt.subplots(figsize=(6.8, 3.4))
     places, low, high = np.arange(3), np.array([3, 21, 7]), np.array([4, 40, 10])
     ax.bar(places - 0.32, high - low, 0.16, bottom=low, color="0.72", label="theory")
-    colors = ("vermillion", "sky", "blue")
-    for shift, (name, factors), color in zip((-0.14, 0.06, 0.26), columns.items(), colors, strict=True):
+    looks = (("vermillion", "s"), ("sky", "^"), ("blue", "o"))
+    for shift, (name, factors), (color, mark) in zip(
+        (-0.14, 0.06, 0.26), columns.items(), looks, strict=True
+    ):
         heights = [factors[k] for k in (1, 2, 4)]
-        ax.bar(places + shift, heights, 0.2, color=COLORS[color], label=name)
+        ax.plot(places + shift, heights, mark, ms=8, color=COLORS[color], label=name)
         for place, height in zip(places, heights, strict=True):
-            ax.text(place + shift, height * 1.06, f"{height:.1f}", ha="center", fontsize=9)
+            ax.text(place + shift, height * 1.15, f"{height:.1f}", ha="center", fontsize=9)
     ax.set(yscale="log", ylim=(1, 110), ylabel="runs of the function (log)")
     ax.set_xticks(places, ["gradient", "Hessian", "Jacobian"])
     ax.grid(False, axis="x")
@@ -136,36 +95,25 @@ def table_1_bars(columns):
 def taylor_curves(right, wrong):
     """Taylor remainders of our derivatives, and of a gradient that is one percent too large."""
     figure, ax = plt.subplots(figsize=(6.4, 3.8))
-    for errors, slope, name, color, mark in (
-        (right.errors[0], right.slopes[0], "nothing subtracted", "orange", "s-"),
-        (wrong.errors[1], wrong.slopes[1], "gradient 1 % too large", "vermillion", "x--"),
-        (right.errors[1], right.slopes[1], "our gradient", "blue", "o-"),
-        (right.errors[2], right.slopes[2], "and our Hessian", "green", "^-"),
+    for name, test, order, color, style in (
+        ("nothing subtracted", right, 0, "orange", "s-"),
+        ("gradient 1 % too large", wrong, 1, "vermillion", "x--"),
+        ("our gradient", right, 1, "blue", "o-"),
+        ("and our Hessian", right, 2, "green", "^-"),
     ):
-        label = f"{name}: slope {slope:.2f}"
-        ax.loglog(right.steps, errors.clamp(min=1e-18), mark, ms=4, color=COLORS[color], label=label)
-    ax.set(xlabel="step h", ylabel="Taylor remainder", ylim=(1e-18, 10))
+        taylor(ax, {name: test}, [order], [(color, style)])
+    ax.set(ylabel="Taylor remainder", ylim=(1e-18, 10))
     ax.legend(loc="lower right")
     return figure
 
 
-def one_digit(value):
-    """An error, as text: its size is all that matters."""
-    return number_text(float(f"{value:.0e}"))
-
-
-def microscope(values, quotient, error, floors, exact):
+def microscope(values, quotient, relative_error, floors, exact, sweep, curves):
     """The V of finite differences, and the function as it is at the step h.
 
-    values(s, h, kind): (J(a + sh) − J(a)) / h as computed; quotient(h, kind, central); error(slope, kind);
-    floors[kind]: the error of AD; exact[kind]: the slope at a.
+    values(s, h, kind): (J(a + sh) − J(a)) / h as computed; quotient(h, kind, central);
+    relative_error(slope, kind); floors[kind]: the error of AD; exact[kind]: the slope at a;
+    curves: errors over the steps in ``sweep``, as ``experiments.ch01.difference_errors`` gives them.
     """
-    sweep = np.logspace(0, -16, 65)
-    curves = {
-        (kind, central): np.array([error(quotient(h, kind, central), kind) for h in sweep]).clip(1e-17)
-        for kind in floors
-        for central in (False, True)
-    }
     shown = np.linspace(-1.6, 1.6, 401)
 
     def draw(figure, h, precision):
@@ -192,34 +140,17 @@ def microscope(values, quotient, error, floors, exact):
         plot.set_yticks([1e-16, 1e-12, 1e-8, 1e-4, 1e0])
         plot.minorticks_off()
         plot.legend(loc="upper center", fontsize=9, ncols=2, columnspacing=0.8, handlelength=1.2)
-        errors = error(found, precision), error(central, precision)
+        errors = relative_error(found, precision), relative_error(central, precision)
         return (
             f"{np.dtype(precision).name}, h = {number_text(h)}: forward difference {found:.8g}, "
             f"central {central:.8g}, true slope {exact[precision]:.8g}. Relative errors "
-            f"{one_digit(errors[0])} and {one_digit(errors[1])}; AD at worst {one_digit(floors[precision])}."
+            f"{size_text(errors[0])} and {size_text(errors[1])}; AD at worst {size_text(floors[precision])}."
         )
 
-    return curves, sweep, draw
+    return draw
 
 
 # -------------------------------------------------------------------------------- the tape
-
-
-def on_tape(tensor):
-    """How many operations a tensor remembers, and the megabytes of values that they keep."""
-    todo, seen, kept = [tensor.grad_fn], {None}, {}
-    while todo:
-        node = todo.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        todo += [parent for parent, _ in node.next_functions]
-        for name in dir(node):
-            saved = getattr(node, name) if name.startswith("_saved_") else None
-            for value in saved if isinstance(saved, list | tuple) else [saved]:
-                if isinstance(value, torch.Tensor):
-                    kept[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
-    return len(seen) - 1, sum(kept.values()) / 1e6
 
 
 def growth(growing, plain):
@@ -242,10 +173,7 @@ def three_gradients(residual, in_image, in_points, grid):
     figure, axes = plt.subplots(1, 3, figsize=(7.2, 2.8))
     pull = in_points.norm(dim=1).reshape(grid.shape)
     reach = float(in_image.abs().quantile(0.995))
-    residual, strongest = residual.reshape(grid.shape), float(pull.quantile(0.995))
-    show_image(axes[0], residual, grid, vmin=-150, vmax=150, cmap="RdBu_r", title="residual")
-    show_image(axes[1], in_image, grid, vmin=-reach, vmax=reach, cmap="RdBu_r", title="∂J/∂(pixel)")
-    show_image(axes[2], pull, grid, vmin=0, vmax=strongest, cmap="viridis", title="|∂J/∂(point)|")
-    for ax in axes:
-        ax.set(xticks=[], yticks=[])
+    error(axes[0], residual, grid, 150, "residual")
+    error(axes[1], in_image, grid, reach, "∂J/∂(pixel)")
+    image(axes[2], pull, grid, "|∂J/∂(point)|", high=float(pull.quantile(0.995)), cmap="viridis")
     return figure

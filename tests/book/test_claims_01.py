@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch.func import grad, hessian, jacfwd, jvp, vjp
 
-from regbook.figures.ch01 import on_tape
+from regbook.experiments.ch01 import on_tape
 from regkit import coefficients, data, evaluate
 from tools.toc import ROOT
 

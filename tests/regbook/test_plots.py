@@ -131,7 +131,7 @@ def test_remainders_are_drawn_with_their_slopes(cubes):
 
 def test_several_tests_are_told_apart_by_name(cubes):
     ax = Figure().subplots()
-    taylor(ax, {"mine": cubes, "yours": cubes}, [2], looks=[("blue", "o"), ("green", "s")])
+    taylor(ax, {"mine": cubes, "yours": cubes}, [2], looks=[("blue", "o-"), ("green", "s-")])
     assert [line.get_label() for line in ax.get_lines()] == ["mine: slope 3.00", "yours: slope 3.00"]
     assert [line.get_color() for line in ax.get_lines()] == [COLORS["blue"], COLORS["green"]]
 

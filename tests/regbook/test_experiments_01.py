@@ -1,0 +1,58 @@
+"""The experiments of chapter 1, against hand calculations, exact fractions and a clock that is known."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+
+from regbook.experiments import ch01
+
+
+@pytest.mark.parametrize(("a", "b", "x", "R"), [(0.25, 0.125, 2.0, 1.0), (0.5, 0.25, 1.5, 0.25)])
+def test_the_graph_of_a_pixel_is_right_in_both_directions(a, b, x, R):
+    """In exact fractions, by hand."""
+    shown = ch01.numbers_of_a_pixel("a pixel", a, b, x, R)
+    exact_a, exact_b, exact_x, exact_R = map(Fraction, (a, b, x, R))
+    y = exact_a * exact_x + exact_b
+    T = y * y * (3 - 2 * y)
+    slope_y = (T - exact_R) * 6 * y * (1 - y)
+    values = [exact_a * exact_x, y, T, T - exact_R, (T - exact_R) ** 2, (T - exact_R) ** 2 / 2]
+    assert np.allclose(shown["values"], [float(v) for v in values], rtol=1e-13)
+    assert shown["tangent_a"][-1] == pytest.approx(float(slope_y * exact_x), rel=1e-13)
+    assert shown["tangent_b"][-1] == pytest.approx(float(slope_y), rel=1e-13)
+    assert shown["bar"][0] * shown["local"][0] == pytest.approx(float(slope_y * exact_x), rel=1e-13)
+    assert shown["bar"][1] == pytest.approx(float(slope_y), rel=1e-13) and shown["bar"][-1] == 1
+
+
+def test_costs_are_medians_in_runs_of_the_first(monkeypatch):
+    now, jitter = [0.0], iter([9, 1, 1, 1, 7, 3, 5, 15, 1, 3, 1, 3])  # the first turn warms up
+
+    def work():
+        now[0] += next(jitter)
+
+    monkeypatch.setattr(ch01, "CLOCK", lambda: now[0])
+    factors, once = ch01.cost([work, work], repeats=5)
+    assert factors.tolist() == [1, 3] and once == 1000
+
+
+def test_errors_of_differences_are_those_of_the_formula():
+    """Of x² at 3: the forward difference is 6 + h, the central one exact."""
+
+    def quotient(h, kind, central):
+        h = kind(h)
+        return 6 * h / h if central else ((3 + h) ** 2 - 9) / h
+
+    found = ch01.difference_errors([0.5, 0.25, 0.125], [np.float64], quotient, lambda s, kind: abs(s / 6 - 1))
+    assert np.allclose(found[np.float64, False], [0.5 / 6, 0.25 / 6, 0.125 / 6])
+    assert (found[np.float64, True] == 1e-17).all()
+
+
+def test_the_tape_is_counted():
+    x = torch.ones(1000, dtype=torch.float64, requires_grad=True)
+    assert ch01.on_tape(torch.ones(3)) == (0, 0)
+    once = x.sin()
+    assert ch01.on_tape(once) == (2, 0.008), "the sine, and x as a leaf; the sine keeps x"
+    assert ch01.on_tape(once + once) == (3, 0.008), "a sum keeps nothing"
+    assert ch01.on_tape(once.sin()) == (3, 0.016), "the second sine keeps the first one's result"
+    assert ch01.on_tape(once.sin().detach()) == (0, 0)

@@ -1,0 +1,35 @@
+"""What moves on the first page."""
+
+import pytest
+import torch
+
+from regbook.experiments import front
+
+
+@pytest.fixture(scope="module")
+def run():
+    return front.hands(size=24, scales=3)
+
+
+def test_the_hands_start_as_they_are(run):
+    moved, still, sharp = run.images(0)
+    torch.testing.assert_close(sharp, run.pair.template)
+    assert run.left(sharp) == pytest.approx(1)
+    assert moved.std() < sharp.std() and still.std() < run.pair.reference.std(), "at a coarse scale"
+
+
+def test_the_hands_end_at_the_fine_scale_and_nearer(run):
+    thetas = [theta for theta, _ in run.path]
+    assert thetas == sorted(thetas, reverse=True) and len(set(thetas)) == 3
+    _, still, sharp = run.images(len(run.path) - 1)
+    assert run.left(sharp) < 0.5
+    assert float((still - run.pair.reference).abs().max()) < 3, "θ = 0.001 hardly smooths"
+
+
+def test_each_image_solves_the_least_squares_problem_of_its_motions():
+    made, images = front.superres(size=16)
+    A = made.problem.at(front.register_templates(made.problem))
+    right = A.adjoint(made.problem.b)
+    left = A.normal(images[0].reshape(-1))
+    torch.testing.assert_close(left, right, rtol=1e-6, atol=1e-6 * float(right.abs().max()))
+    assert made.error(images[-1]) < made.error(images[0])
