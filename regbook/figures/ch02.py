@@ -4,26 +4,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from regbook.plots import COLORS, show_image
-from regkit import Grid, SmoothingBasis, evaluate
-
-FREQUENCIES = np.linspace(1e-3, np.pi, 400)
-
-
-def mu_of(omega):
-    """μ of a wave with ω radians per cell, far from the border: ω⁴ + O(ω⁶)."""
-    return (96 - 108 * np.cos(omega) + 12 * np.cos(3 * omega)) / (4 + 2 * np.cos(omega)) ** 2
+from regbook.experiments.ch02 import FREQUENCIES, along, contrast, grating, half_width, mu_of, spectrum
+from regbook.plots import COLORS, image, show_image
+from regkit import SmoothingBasis, evaluate
 
 
-def half_width(theta):
-    """Wavelength in cells at which the gain 1/(1 + θμ) is one half; 2 cells is the shortest there is."""
-    kept = FREQUENCIES[theta * mu_of(FREQUENCIES) <= 1]
-    return 2 * np.pi / kept.max() if len(kept) else np.inf
-
-
-def scales(image, grid):
+def scales(picture, grid):
     """The hook: image, one line through it, spectrum and filter at any θ."""
-    basis = SmoothingBasis(image)
+    basis = SmoothingBasis(picture)
     row = int(0.62 * grid.shape[1])
 
     def draw(figure, theta):
@@ -32,16 +20,14 @@ def scales(image, grid):
         show_image(axes["image"], smooth, grid, vmin=0, vmax=255, title="image")
         axes["image"].axhline((row + 0.5) * grid.spacing[1], color=COLORS["orange"], lw=1)
         axes["image"].set_xlabel("x in mm")
-        axes["line"].plot(grid.axis(0), image[:, row], color="0.65", lw=1, label="data")
+        axes["line"].plot(grid.axis(0), picture[:, row], color="0.65", lw=1, label="data")
         axes["line"].plot(grid.axis(0), smooth[:, row], color=COLORS["orange"], label="smoothed")
         axes["line"].set(
             title="along the orange line", xlabel="x in mm", ylim=(-10, 330), yticks=(0, 100, 200)
         )
         axes["line"].legend(loc="upper center", ncols=2)
-        power = (
-            torch.fft.fftshift(torch.fft.fft2(smooth).abs()).reshape(64, 4, 64, 4).mean((1, 3)).clamp(min=1)
-        )
-        axes["spectrum"].imshow(power.log10().T, origin="lower", extent=(-1, 1, -1, 1), vmin=0, vmax=6)
+        waves = spectrum(smooth).clamp(min=1)
+        axes["spectrum"].imshow(waves.log10().T, origin="lower", extent=(-1, 1, -1, 1), vmin=0, vmax=6)
         axes["spectrum"].set(title="spectrum (log)", xlabel="ω / π", xticks=(-1, 0, 1), yticks=(-1, 0, 1))
         axes["spectrum"].grid(False)
         axes["filter"].plot(FREQUENCIES / np.pi, 1 / (1 + theta * mu_of(FREQUENCIES)), color=COLORS["blue"])
@@ -52,29 +38,23 @@ def scales(image, grid):
             if width < 2.01
             else f"Waves shorter than {width:.0f} cells keep less than half of their contrast."
         )
-        return f"{kept} Contrast left in the image: {100 * float(smooth.std() / image.std()):.0f} %."
+        return f"{kept} Contrast left in the image: {100 * float(smooth.std() / picture.std()):.0f} %."
 
     return draw
 
 
 def stripes(wide, narrow):
     """Two gratings, and what θ leaves of their contrast."""
-    grid = Grid((96.0, 32.0), (96, 32))
-    cells = torch.arange(96.0, dtype=torch.float64)[:, None].expand(96, 32)
-    bases = {
-        width: SmoothingBasis(0.5 + 0.5 * torch.cos(2 * torch.pi * cells / width)) for width in (wide, narrow)
-    }
+    made = {width: grating(width) for width in (wide, narrow)}
+    bases = {width: (SmoothingBasis(stripes), grid) for width, (stripes, grid) in made.items()}
 
     def draw(figure, theta):
         kept = {}
-        for ax, (width, basis) in zip(figure.subplots(2, 1), bases.items(), strict=True):
-            smooth = evaluate(basis.coefficients(theta), grid, grid.points()).reshape(96, 32)
-            middle = smooth[32:64, 16]
-            kept[width] = 100 * float(middle.max() - middle.min())
-            show_image(
-                ax, smooth, grid, 0, 1, title=f"stripes of {width} cells: {kept[width]:.0f} % of the contrast"
-            )
-            ax.axis("off")
+        for ax, (width, (basis, grid)) in zip(figure.subplots(2, 1), bases.items(), strict=True):
+            smooth = evaluate(basis.coefficients(theta), grid, grid.points()).reshape(grid.shape)
+            kept[width] = 100 * contrast(smooth)
+            title = f"stripes of {width} cells: {kept[width]:.0f} % of the contrast"
+            image(ax, smooth, grid, title, high=1)
         return f"Contrast kept: wide stripes {kept[wide]:.0f} %, narrow stripes {kept[narrow]:.0f} %."
 
     return draw
@@ -92,23 +72,6 @@ def filter_curves():
     right.set(xlabel="wavelength in cells", ylabel="contrast kept", xlim=(2, 200))
     left.legend()
     right.legend(loc="lower right")
-    return figure
-
-
-def taylor(results):
-    """Remainders over steps, one panel a test."""
-    figure, axes = plt.subplots(1, len(results), figsize=(6.4, 3.3), sharey=True)
-    for ax, (name, result) in zip(axes, results.items(), strict=True):
-        for q, color in enumerate(("vermillion", "blue", "green")):
-            label = f"after term {q}: slope {result.slopes[q]:.2f}"
-            ax.loglog(result.steps, result.errors[q], "o-", ms=3, color=COLORS[color], label=label)
-        ax.set(
-            title=f"Taylor test in {name}",
-            xlabel="step h",
-            ylim=(float(result.errors[0].max()) * 1e-16, None),
-        )
-        ax.legend()
-    axes[0].set_ylabel("remainder")
     return figure
 
 
@@ -138,30 +101,17 @@ def bumps(signal, grid):
     return draw
 
 
-def profile(image, grid, theta):
+def profile(picture, grid, theta):
     """Value, slope and curvature along a horizontal line, for two kinds of interpolation."""
-    c = SmoothingBasis(image).coefficients(theta)
+    c = SmoothingBasis(picture).coefficients(theta)
     x = torch.linspace(0, grid.extent[0], 1025, dtype=torch.float64)
-    centers = grid.axis(0)
-
-    def along(y, kind):
-        if kind == "cubic spline":
-            value, gradient, hessian = evaluate(
-                c, grid, torch.stack([x, torch.full_like(x, y)], dim=1), order=2
-            )
-            return value, gradient[:, 0], hessian[:, 0, 0]
-        samples = evaluate(c, grid, torch.stack([centers, torch.full_like(centers, y)], dim=1))
-        cell = (x / grid.spacing[0] - 0.5).floor().long().clamp(0, len(centers) - 2)
-        slope = (samples.diff() / grid.spacing[0])[cell]
-        return torch.from_numpy(np.interp(x, centers, samples)), slope, torch.zeros_like(x)
 
     def draw(figure, y, interpolation):
-        values = along(y, interpolation)
+        values = along(c, grid, x, y, interpolation)
         top, *axes = figure.subplots(4, 1, height_ratios=[2, 1, 1, 1])
-        show_image(top, image, grid, vmin=0, vmax=255)
+        image(top, picture, grid)
         low, high = grid.extent[0] * 0.35, grid.extent[0] * 0.6
         top.plot([low, high], [y, y], color=COLORS["orange"], lw=2.5)
-        top.axis("off")
         for ax, part, name, limits in zip(
             axes, values, ("T", "∂T/∂x", "∂²T/∂x²"), ((-20, 260), (-45, 45), (-45, 45)), strict=True
         ):
