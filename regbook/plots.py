@@ -29,6 +29,8 @@ ERROR_COLORS = (
     "#d1e5f0", "#92c5de", "#4393c3", "#2166ac", "#053061",
 )  # fmt: skip
 
+ERROR_MAP = LinearSegmentedColormap.from_list("error", ERROR_COLORS)
+
 #: Colour and mark of the methods that the book compares, by how their names begin.
 LOOK = {
     "gradient descent": ("green", "s"),
@@ -165,8 +167,7 @@ def error(ax, difference, grid, span: float, title: str | None = "error"):
     Returns:
         AxesImage: Matplotlib's image, for a colour bar.
     """
-    colors = LinearSegmentedColormap.from_list("error", ERROR_COLORS)
-    drawn = image(ax, difference, grid, title, low=-span, high=span, cmap=colors)
+    drawn = image(ax, difference, grid, title, low=-span, high=span, cmap=ERROR_MAP)
     ax.spines[:].set(visible=True, color="#aab2ba", linewidth=0.8)
     for side, sign, color in (("left", "−", ERROR_COLORS[1]), ("right", "+", ERROR_COLORS[-2])):
         ax.set_title(f"{sign}{number_text(span)}", loc=side, color=color, fontsize=9)

@@ -82,7 +82,7 @@ def table_1_dots(columns):
         ax.plot(places + shift, heights, mark, ms=8, color=COLORS[color], label=name)
         for place, height in zip(places, heights, strict=True):
             ax.text(place + shift, height * 1.15, f"{height:.1f}", ha="center", fontsize=9)
-    ax.set(yscale="log", ylim=(1, 110), ylabel="runs of the function (log)")
+    ax.set(yscale="log", ylim=(1, 200), ylabel="runs of the function (log)")
     ax.set_xticks(places, ["gradient", "Hessian", "Jacobian"])
     ax.grid(False, axis="x")
     ax.legend(ncols=4, loc="upper center", columnspacing=1.2, handlelength=1.2)
