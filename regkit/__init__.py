@@ -18,7 +18,17 @@ plots         figures
 explore       sliders that work with and without a kernel
 """
 
+import warnings as _warnings
+
+import torch as _torch
+
 from regkit.grid import Grid
 from regkit.spline import SmoothingBasis, coefficients, evaluate
 
 __all__ = ["Grid", "SmoothingBasis", "coefficients", "evaluate"]
+
+# When forward mode is first asked for, torch prepares some of its rules with torch.jit.script, and warns
+# whoever asked that this function is deprecated. That is between torch and torch: it is asked here, unheard.
+with _warnings.catch_warnings():
+    _warnings.simplefilter("ignore")
+    _torch.func.jvp(_torch.sin, (_torch.zeros(()),), (_torch.zeros(()),))
