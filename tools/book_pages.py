@@ -1,27 +1,40 @@
-"""A Sphinx extension: small repairs of the pages that the book's theme and its other extensions make."""
+"""A Sphinx extension: pages show what nbval executed, and small repairs of what the theme makes."""
 
+import hashlib
 import re
+from pathlib import Path
 from typing import Any
 
+import nbformat
 from sphinx.application import Sphinx
+from sphinx.util import logging
+
+from tools import executed
+
+
+def outputs(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Give Sphinx the notebook as it was executed, in the place of the file without outputs."""
+    path = Path(app.env.doc2path(docname))
+    if path.suffix != ".ipynb":
+        return
+    app.env.note_dependency(str(executed.place(path)))  # the page is made anew when this changes
+    try:
+        source[0] = nbformat.writes(executed.whole(path))
+    except ValueError as error:
+        logging.getLogger(__name__).warning("%s", error, location=docname)
 
 
 def repair(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Give citations a role that fits their list, and drop what the page stores but cannot use."""
+    """Give citations a role that fits their list."""
     # A list may hold list items only, and "doc-biblioentry" is deprecated (WAI-ARIA, DPUB-ARIA 1.1).
     if "body" in context:
         entry = r'(<div class="citation" id="[^"]*") role="doc-biblioentry"'
         context["body"] = re.sub(entry, r'\1 role="listitem"', context["body"])
-    # The state of the live widgets: the pages show the self-contained figures, and load no widget scripts.
-    if "script_files" in context:
-        state = "application/vnd.jupyter.widget-state+json"
-        context["script_files"] = [
-            script
-            for script in context["script_files"]
-            if getattr(script, "attributes", {}).get("type") != state
-        ]
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("source-read", outputs)
     app.connect("html-page-context", repair, priority=900)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    state = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    # Sphinx forgets what it has read when this number changes, and so does when this file changes.
+    return {"env_version": int(state[:8], 16), "parallel_read_safe": True, "parallel_write_safe": True}

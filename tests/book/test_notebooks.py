@@ -1,4 +1,4 @@
-"""How every notebook of the book is made. (That each runs is checked by nbval, and by the build.)"""
+"""How every notebook of the book is made. (That each runs is checked by nbval, before the pages are made.)"""
 
 import re
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tools.no_outputs import stored
 from tools.toc import ROOT, notebooks
 
 # The sections of a chapter, in this order. A title may go on after the name: "Explore: along a line".
@@ -77,10 +78,7 @@ def test_is_valid_and_runs_in_the_readers_python(path: Path):
 
 @each_notebook
 def test_is_stored_without_outputs(path: Path):
-    notebook = nbformat.read(path, as_version=4)
-    assert "widgets" not in notebook.metadata
-    for cell in cells(path, "code"):
-        assert not cell.outputs and cell.execution_count is None, f"stored outputs of:\n{cell.source}"
+    assert stored(path) == []
 
 
 @each_notebook
