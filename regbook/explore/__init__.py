@@ -14,6 +14,8 @@ import bisect
 import html
 import itertools
 import math
+import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -296,6 +298,8 @@ class Explorer:
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         texts = {"text/plain": repr(self), "text/html": self.html()}
+        if not _somebody_watches():
+            return texts
         try:
             from regbook.explore.live import view
         except ModuleNotFoundError as error:
@@ -306,3 +310,16 @@ class Explorer:
 
     def __repr__(self) -> str:
         return f"explore({', '.join(f'{n}: {len(p.values)} values' for n, p in self.parameters.items())})"
+
+
+def _somebody_watches() -> bool:
+    """Does this kernel belong to a notebook that is open in Jupyter, in VS Code or in Colab?
+
+    Where a program executes a notebook, as ``nbconvert --execute`` does, the outputs are read later and
+    without a kernel. Live figures would be dead there, and they would hide the self-contained ones.
+    """
+    if "JPY_SESSION_NAME" in os.environ or "google.colab" in sys.modules:  # set by Jupyter's server; Colab
+        return True
+    ipython = sys.modules.get("IPython")
+    shell = ipython and ipython.get_ipython()
+    return shell is not None and "__vsc_ipynb_file__" in shell.user_ns  # set by VS Code

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import sys
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -91,19 +92,41 @@ def test_frames_are_the_same_in_every_run(one):
 # --- the bundle and the page
 
 
-def test_bundle_has_both_surfaces(one):
+@pytest.fixture
+def watched(monkeypatch):
+    monkeypatch.setenv("JPY_SESSION_NAME", "notebook.ipynb")
+
+
+def test_bundle_has_both_surfaces(one, watched):
     bundle = one._repr_mimebundle_()
     assert {"application/vnd.jupyter.widget-view+json", "text/html", "text/plain"} <= set(bundle)
     assert bundle["text/html"] == one.html()
 
 
-def test_without_ipywidgets_jupyter_shows_the_page(one, monkeypatch):
+def test_a_program_that_executes_a_notebook_gets_what_the_page_shows(one, monkeypatch):
+    """Its outputs are read without a kernel, where a live figure would be dead, and hide the other."""
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    assert set(one._repr_mimebundle_()) == {"text/html", "text/plain"}
+
+
+@pytest.mark.parametrize("where", ["VS Code", "Colab"])
+def test_editors_that_are_no_jupyter_servers_get_the_live_figure(one, monkeypatch, where):
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    if where == "VS Code":
+        shell = SimpleNamespace(user_ns={"__vsc_ipynb_file__": "notebook.ipynb"})
+        monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    else:
+        monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    assert "application/vnd.jupyter.widget-view+json" in one._repr_mimebundle_()
+
+
+def test_without_ipywidgets_jupyter_shows_the_page(one, watched, monkeypatch):
     monkeypatch.delitem(sys.modules, "regbook.explore.live")
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     assert set(one._repr_mimebundle_()) == {"text/html", "text/plain"}
 
 
-def test_no_other_missing_module_is_passed_over(one, monkeypatch):
+def test_no_other_missing_module_is_passed_over(one, watched, monkeypatch):
     monkeypatch.setitem(sys.modules, "regbook.explore.live", None)
     with pytest.raises(ModuleNotFoundError, match=r"regbook\.explore\.live"):
         one._repr_mimebundle_()
