@@ -34,15 +34,15 @@ def middle(grid: Grid) -> tuple[float, ...]:
 
 def rotation(degrees: float) -> torch.Tensor:
     """The matrix (2, 2) of a turn against the clock."""
-    angle = math.radians(degrees)
-    return torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return torch.tensor([[cos, -sin], [sin, cos]], dtype=torch.float64)
 
 
 def displaced(pair: Pair, transform: Transform, degrees: float, slide: float = 0.0) -> torch.Tensor:
     """The w of the true map after a turn about the middle of the box and a slide to the right."""
     A, b = pair.w_true[:4].reshape(2, 2), pair.w_true[4:]
-    c, R = torch.tensor(middle(pair.grid)), rotation(degrees)
-    return transform.from_matrix(A @ R, A @ (c - R @ c + torch.tensor([slide, 0.0])) + b)
+    c, R = A.new_tensor(middle(pair.grid)), rotation(degrees)
+    return transform.from_matrix(A @ R, A @ (c - R @ c + A.new_tensor([slide, 0.0])) + b)
 
 
 def mean_distance(transform: Transform, w: torch.Tensor, w_true: torch.Tensor, grid: Grid) -> float:
@@ -66,7 +66,7 @@ class TurnAndSlide(Transform):
     parameters = 2
 
     def __call__(self, w, x):
-        c = torch.tensor(middle(self.pair.grid))
+        c = x.new_tensor(middle(self.pair.grid))
         cos, sin = torch.cos(w[0] / REACH), torch.sin(w[0] / REACH)
         z = x - c
         right = cos * z[:, 0] - sin * z[:, 1] + w[1]
@@ -232,7 +232,7 @@ def errors(run, w_star: torch.Tensor) -> list[float]:
 
 def in_plane(turn: float, slide: float) -> torch.Tensor:
     """The w of ``TurnAndSlide`` for a turn in degrees and a slide in cm."""
-    return torch.tensor([math.radians(turn) * REACH, slide])
+    return torch.tensor([math.radians(turn) * REACH, slide], dtype=torch.float64)
 
 
 def landscape(objective, turns: np.ndarray, slides: np.ndarray) -> np.ndarray:
@@ -267,7 +267,7 @@ class Digits:
     def factor(self) -> float:
         """What Gauss-Newton multiplies its error by near w*: the largest eigenvalue of I − (DᵀD)⁻¹H."""
         gauss, exact = (self.objective.hessian(self.w_star, kind) for kind in ("gauss-newton", "exact"))
-        left = torch.eye(len(self.w_star)) - torch.linalg.solve(gauss, exact)
+        left = torch.eye(len(self.w_star), dtype=torch.float64) - torch.linalg.solve(gauss, exact)
         factors = torch.linalg.eigvals(left).real
         return float(factors[factors.abs().argmax()])
 

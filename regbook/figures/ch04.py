@@ -2,25 +2,11 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 
-from regbook.plots import COLORS, show_image
+from regbook.experiments import ch04 as experiments
+from regbook.plots import COLORS, error, image
 from regbook.text import counted, number_text
 from regkit import SmoothingBasis, evaluate
-from regkit.optimize import newton_trust
-
-
-def local_minima(values):
-    """Indices of the interior points of a 1-D tensor that lie below both of their neighbours."""
-    inner = values[1:-1]
-    return ((inner < values[:-2]) & (inner < values[2:])).nonzero().flatten() + 1
-
-
-def landscape_1d(problem, shifts, theta):
-    """The loss at every shift, and the shifts of its local minima."""
-    objective = problem.at(theta)
-    losses = torch.stack([objective.loss(shift[None]) for shift in shifts])
-    return losses, shifts[local_minima(losses)]
 
 
 def comb(problem, shifts):
@@ -29,14 +15,14 @@ def comb(problem, shifts):
     bases = SmoothingBasis(problem.template), SmoothingBasis(problem.reference)
 
     def draw(figure, theta):
-        losses, minima = landscape_1d(problem, shifts, theta)
+        losses, minima = experiments.landscape_1d(problem, shifts, theta)
         top, bottom = figure.subplots(2, 1)
         for basis, name, color in zip(bases, ("template", "reference"), ("blue", "vermillion"), strict=True):
             top.plot(x, evaluate(basis.coefficients(theta), problem.grid, x), color=COLORS[color], label=name)
         top.set(xlabel="x in cells", ylabel="grey value", ylim=(-0.05, 1.1))
         top.legend(loc="upper right", ncols=2)
         bottom.plot(shifts, losses / losses.max(), color=COLORS["black"])
-        at = local_minima(losses)
+        at = experiments.local_minima(losses)
         bottom.plot(shifts[at], (losses / losses.max())[at], "o", color=COLORS["green"], label="local minima")
         bottom.axvline(10, color=COLORS["orange"], ls="--", label="true shift")
         bottom.set(xlabel="shift in cells", ylabel="loss / largest", ylim=(-0.05, 1.1))
@@ -48,57 +34,28 @@ def comb(problem, shifts):
     return draw
 
 
-def drift(problem, thetas):
-    """Where the right minimum lies over θ, followed from a small θ upwards."""
-    at, shift = [], torch.tensor([10.0])
-    for theta in sorted(thetas):
-        shift = newton_trust(problem.at(theta), shift).x
-        at.append(float(shift))
+def drift(places):
+    """Where the right minimum lies over θ."""
     figure, ax = plt.subplots(figsize=(6.4, 2.8))
-    ax.semilogx(sorted(thetas), at, "o-", color=COLORS["blue"])
+    ax.semilogx(list(places), list(places.values()), "o-", color=COLORS["blue"])
     ax.axhline(10, color=COLORS["orange"], ls="--", label="true shift")
     ax.set(xlabel="θ", ylabel="shift of the minimum")
     ax.legend()
-    return figure, dict(zip(sorted(thetas), at, strict=True))
+    return figure
 
 
-def plane(problem, angles, shifts, center):
-    """The loss over a rotation and a horizontal shift: (len(angles), len(shifts)) at a scale."""
-
-    def losses(theta):
-        objective, values = problem.at(theta), torch.empty(len(angles), len(shifts))
-        for i, angle in enumerate(angles):
-            for j, shift in enumerate(shifts):
-                values[i, j] = objective.loss(torch.tensor([angle, shift, 0.0]))
-        return values
-
-    return losses
-
-
-def valleys(values):
-    """Interior points of a 2-D array that lie below all eight neighbours."""
-    inner = values[1:-1, 1:-1]
-    below = torch.ones_like(inner, dtype=torch.bool)
-    for i in (0, 1, 2):
-        for j in (0, 1, 2):
-            if (i, j) != (1, 1):
-                rows, columns = values.shape
-                below &= inner < values[i : rows - 2 + i, j : columns - 2 + j]
-    return below.nonzero() + 1
-
-
-def landscape_2d(problem, angles, shifts, center, truth):
+def landscape_2d(problem, angles, shifts, truth):
     """The landscape over two parameters, as contours, with its local minima."""
-    known, losses = {}, plane(problem, angles, shifts, center)
+    known = {}
 
     def draw(figure, theta):
         if theta not in known:
-            known[theta] = losses(theta)
+            known[theta] = experiments.landscape_2d(problem, angles, shifts, theta)
         values = known[theta] / known[theta].max()
         ax = figure.subplots()
         filled = ax.contourf(np.degrees(angles), shifts, values.T, levels=18, cmap="cividis")
         figure.colorbar(filled, label="loss / largest")
-        low = valleys(values)
+        low = experiments.valleys(values)
         ax.plot(np.degrees(angles)[low[:, 0]], np.array(shifts)[low[:, 1]], "o", color="white", mec="black",
                 label="local minima")  # fmt: skip
         ax.plot(
@@ -112,58 +69,37 @@ def landscape_2d(problem, angles, shifts, center, truth):
     return draw
 
 
-def map_error(pair, w):
-    """Mean distance, in cells, between the map y = A x + b of w and the true one, over the hand."""
-    x = pair.grid.points()[pair.reference.reshape(-1) > 25]
-    change = w - pair.w_true
-    moved = x @ change[:4].reshape(2, 2).T + change[4:]
-    return float((moved / torch.tensor(pair.grid.spacing)).norm(dim=1).mean())
-
-
 def schedule(problem, pair, least=1e-3):
-    """Register through a schedule of the reader's own: scales from ``coarsest`` down, evenly in log θ."""
-    x = pair.grid.points()
-    template = SmoothingBasis(pair.template).coefficients(0.0)
-
-    def run(coarsest, scales):
-        w, evaluations = problem.transform.identity(), 0
-        for theta in np.geomspace(coarsest, least, scales) if scales > 1 else [least]:
-            result = newton_trust(problem.at(theta), w)
-            w, evaluations = result.x, evaluations + result.evaluations["hessian"]
-        return w, evaluations
+    """Register through a schedule of the reader's own: what comes out, and what it costs."""
+    moved = experiments.moved(problem)
 
     def draw(figure, coarsest, scales):
-        w, evaluations = run(coarsest, scales)
-        moved = evaluate(template, pair.grid, problem.transform(w, x)).reshape(pair.grid.shape)
-        panels = (("template, moved", moved), ("reference", pair.reference))
-        *axes, bars = figure.subplots(1, 3, width_ratios=[1, 1, 0.8])
-        for ax, (name, image) in zip(axes, panels, strict=True):
-            show_image(ax, image, pair.grid, 0, 255, title=name)
-            ax.axis("off")
-        error = map_error(pair, w)
-        good = error < 0.5
+        w, evaluations = experiments.schedule(problem, coarsest, scales, least)
+        left, middle, bars = figure.subplots(1, 3, width_ratios=[1, 1, 0.8])
+        image(left, moved(w), pair.grid, "template, moved")
+        image(middle, pair.reference, pair.grid, "reference")
+        off = experiments.map_error(pair, w)
+        good = off < 0.5
         bars.bar(["Hessians"], [evaluations], color=COLORS["green" if good else "vermillion"])
         bars.set(ylim=(0, 120), title="work")
         verdict = "Found" if good else "Lost"
-        return f"{verdict}: mean error of the map {error:.2f} cells, after {evaluations} Hessians. " + (
+        return f"{verdict}: mean error of the map {off:.2f} cells, after {evaluations} Hessians. " + (
             f"One scale is θ = {least:g} alone." if scales == 1 else ""
         )
 
-    return draw, run
+    return draw
 
 
 def rows(pair, problem, results):
     """Figure 2 of the paper: what each way of registering makes of the template."""
-    x, template = pair.grid.points(), SmoothingBasis(pair.template).coefficients(0.0)
+    moved = experiments.moved(problem)
     figure, axes = plt.subplots(len(results) + 1, 3, figsize=(6.4, 2.6 * (len(results) + 1)))
     everything = {"before": problem.transform.identity(), **results}
-    for row, (name, w) in zip(axes, everything.items(), strict=True):
-        moved = evaluate(template, pair.grid, problem.transform(w, x)).reshape(pair.grid.shape)
-        show_image(row[0], moved, pair.grid, 0, 255, title=f"{name}: template")
-        show_image(row[1], pair.reference, pair.grid, 0, 255, title="reference")
-        show_image(row[2], moved - pair.reference, pair.grid, -255, 255, "PuOr", title="difference")
-        for ax in row:
-            ax.axis("off")
+    for (left, middle, right), (name, w) in zip(axes, everything.items(), strict=True):
+        template = moved(w)
+        image(left, template, pair.grid, f"{name}: template")
+        image(middle, pair.reference, pair.grid, "reference")
+        error(right, template - pair.reference, pair.grid, 255, "difference")
     return figure
 
 

@@ -1,0 +1,110 @@
+"""Experiments of chapter 6: predictions with the exact Hessian and with Gauss-Newton's matrix, judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from regkit.optimize import newton_trust
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One minimiser on the path, and what Euler's method predicts from it for the next scale.
+
+    w: minimiser at ``theta``; after: at ``following``; exact, gauss_newton: the two Hessians at w;
+    rate: ∂θ∇J there.
+    """
+
+    theta: float
+    following: float
+    w: torch.Tensor
+    after: torch.Tensor
+    exact: torch.Tensor
+    gauss_newton: torch.Tensor
+    rate: torch.Tensor
+
+    def prediction(self, matrix: torch.Tensor) -> torch.Tensor:
+        """Euler's step w + (θ₊ − θ) · (−matrix⁻¹ ∂θ∇J)."""
+        return self.w - (self.following - self.theta) * torch.linalg.solve(matrix, self.rate)
+
+    @property
+    def missing(self) -> float:
+        """‖H − JᵀJ‖ / ‖H‖: how much of the Hessian Gauss-Newton leaves out."""
+        left_out = torch.linalg.norm(self.exact - self.gauss_newton, 2)
+        return float(left_out / torch.linalg.norm(self.exact, 2))
+
+    @property
+    def eigenvalues(self) -> np.ndarray:
+        """Of (JᵀJ)⁻¹H, rising: 1 where Gauss-Newton is right."""
+        factor = torch.linalg.cholesky(self.gauss_newton)
+        half = torch.linalg.solve_triangular(factor, self.exact, upper=False)
+        return torch.linalg.eigvalsh(torch.linalg.solve_triangular(factor, half.T, upper=False)).numpy()
+
+
+MATRICES = {
+    "exact Hessian": lambda scale: scale.exact,
+    "Gauss-Newton, matching": lambda scale: scale.gauss_newton,
+    "Gauss-Newton, half of it": lambda scale: scale.gauss_newton / 2,
+}
+
+
+def path(problem, thetas: Sequence[float], w: torch.Tensor) -> list[Scale]:
+    """Minimisers over decreasing θ, each with what a prediction needs."""
+    minimisers = []
+    for theta in thetas:
+        w = newton_trust(problem.at(theta), w).x
+        minimisers.append(w)
+    scales = []
+    for k in range(len(thetas) - 1):
+        w, objective = minimisers[k], problem.at(thetas[k])
+        hessians = objective.hessian(w), objective.hessian(w, "gauss-newton")
+        rate = problem.gradient_theta(w, thetas[k])
+        scales.append(Scale(thetas[k], thetas[k + 1], w, minimisers[k + 1], *hessians, rate))
+    return scales
+
+
+def compare(
+    problem, scales: Sequence[Scale], matrix_of: Callable[[Scale], torch.Tensor], judged: str = "at the new θ"
+) -> np.ndarray:
+    """The paper's two measures at every scale, (k, 2): relative gain in loss and in gradient norm.
+
+    Positive is better. The prediction is always judged at the new θ. What it is compared with, staying at w,
+    is judged there too in a fair comparison; "at the old θ" judges it where it came from.
+    """
+    rows = []
+    for scale in scales:
+        new = problem.at(scale.following)
+        stay = new if judged == "at the new θ" else problem.at(scale.theta)
+        predicted = scale.prediction(matrix_of(scale))
+        before = float(stay.loss(scale.w)), float(stay.gradient(scale.w).norm())
+        after = float(new.loss(predicted)), float(new.gradient(predicted).norm())
+        rows.append([(b - a) / b for b, a in zip(before, after, strict=True)])
+    return np.array(rows)
+
+
+def table(problem, scales: Sequence[Scale]) -> dict[str, dict]:
+    """Counts and medians for every matrix, judged fairly."""
+    rows = {}
+    for name, matrix_of in MATRICES.items():
+        gains = compare(problem, scales, matrix_of)
+        misses = [
+            float((scale.prediction(matrix_of(scale)) - scale.after).norm() / (scale.w - scale.after).norm())
+            for scale in scales
+        ]
+        rows[name] = {
+            "loss": int((gains[:, 0] > 0).sum()),
+            "gradient": int((gains[:, 1] > 0).sum()),
+            "median": float(np.median(gains[:, 1])),
+            "miss": float(np.median(misses)),
+        }
+    return rows
+
+
+def along(objective, w: torch.Tensor, step: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
+    """The loss after each part of the step, divided by the loss at the first of them."""
+    losses = torch.stack([objective.loss(w + part * step) for part in parts])
+    return losses / losses[0]

@@ -1,0 +1,86 @@
+"""The experiments of chapter 6, against dense algebra in NumPy and SciPy, and differences."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+
+from regbook.experiments import ch06
+from regkit.data import hands_phantom
+from regkit.registration import Registration
+
+
+@pytest.fixture(scope="module")
+def hands():
+    pair = hands_phantom(16, noise=15.0)
+    problem = Registration(pair.template, pair.reference, pair.grid)
+    thetas = np.geomspace(1e3, 30, 6)
+    return problem, ch06.path(problem, thetas, problem.transform.identity())
+
+
+def test_the_path_holds_minimisers_and_their_matrices(hands):
+    problem, scales = hands
+    assert len(scales) == 5
+    for before, after in pairwise(scales):
+        assert before.following == after.theta and torch.equal(before.after, after.w)
+    scale = scales[2]
+    objective, h = problem.at(scale.theta), 1e-5
+    assert float(objective.gradient(scale.w).norm()) < 1e-6 * float(objective.loss(scales[0].w))
+    e = h * torch.eye(6, dtype=torch.float64)
+    H = torch.stack(
+        [(objective.gradient(scale.w + v) - objective.gradient(scale.w - v)) / (2 * h) for v in e]
+    )
+    torch.testing.assert_close(scale.exact, H, rtol=1e-5, atol=1e-5 * float(H.abs().max()))
+    J = objective.jacobian(scale.w)
+    torch.testing.assert_close(scale.gauss_newton, J.T @ J)
+    high, low = (problem.at(scale.theta * (1 + s * h)).gradient(scale.w) for s in (1, -1))
+    torch.testing.assert_close(scale.rate, (high - low) / (2 * h * scale.theta), rtol=1e-4, atol=1e-6)
+
+
+def test_a_prediction_is_a_step_of_euler(hands):
+    _, scales = hands
+    scale = scales[1]
+    velocity = -np.linalg.solve(scale.exact.numpy(), scale.rate.numpy())
+    expected = scale.w.numpy() + (scale.following - scale.theta) * velocity
+    assert np.allclose(scale.prediction(scale.exact), expected)
+    twice = scale.prediction(scale.exact / 2) - scale.w
+    torch.testing.assert_close(twice, 2 * (scale.prediction(scale.exact) - scale.w))
+
+
+def test_what_gauss_newton_leaves_out(hands):
+    for scale in hands[1]:
+        H, G = scale.exact.numpy(), scale.gauss_newton.numpy()
+        assert scale.missing == pytest.approx(np.linalg.norm(H - G, 2) / np.linalg.norm(H, 2))
+        assert np.allclose(scale.eigenvalues, scipy.linalg.eigh(H, G, eigvals_only=True), rtol=1e-8)
+
+
+def test_gains_are_relative_and_judged_at_the_new_scale(hands):
+    problem, scales = hands
+    gains = ch06.compare(problem, scales, ch06.MATRICES["exact Hessian"])
+    scale, new = scales[0], problem.at(scales[0].following)
+    stay, went = float(new.loss(scale.w)), float(new.loss(scale.prediction(scale.exact)))
+    assert gains[0, 0] == pytest.approx(1 - went / stay)
+    unfair = ch06.compare(problem, scales, ch06.MATRICES["exact Hessian"], "at the old θ")
+    old = float(problem.at(scale.theta).loss(scale.w))
+    assert unfair[0, 0] == pytest.approx(1 - went / old) and unfair[0, 0] != gains[0, 0]
+
+
+def test_the_table_counts_the_gains(hands):
+    problem, scales = hands
+    rows = ch06.table(problem, scales)
+    for name, row in rows.items():
+        gains = ch06.compare(problem, scales, ch06.MATRICES[name])
+        assert (row["loss"], row["gradient"]) == tuple(int(n) for n in (gains > 0).sum(0))
+        assert row["median"] == pytest.approx(float(np.median(gains[:, 1])))
+    assert rows["exact Hessian"]["miss"] < 1
+
+
+def test_losses_along_a_step_begin_at_one(hands):
+    problem, scales = hands
+    objective, w = problem.at(scales[0].theta), scales[0].w + 0.01
+    step = -objective.gradient(w)
+    losses = ch06.along(objective, w, step, torch.tensor([0.0, 0.5], dtype=torch.float64))
+    expected = float(objective.loss(w + 0.5 * step) / objective.loss(w))
+    assert losses.tolist() == pytest.approx([1, expected])
