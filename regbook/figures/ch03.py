@@ -9,9 +9,8 @@ from regbook.experiments import ch03 as experiments
 from regbook.experiments.ch03 import moved
 from regbook.plots import COLORS, ERROR_MAP, bare, error, look
 from regbook.text import signed
-from regkit import coefficients, evaluate
+from regkit import evaluate
 from regkit.registration import Registration
-from regkit.transforms import Affine
 
 
 def overlay(ax, reference, template, grid, title=None):
@@ -22,23 +21,6 @@ def overlay(ax, reference, template, grid, title=None):
     bare(ax)
     if title:
         ax.set_title(title)
-
-
-# ------------------------------------------------------------------------------------ the hook
-
-
-def by_hand(pair, theta=1e-3):
-    """What register_by_hand.js needs: coefficients, and start and truth about the middle of the box."""
-    transform = Affine(center=experiments.middle(pair.grid))
-    return {
-        "template": coefficients(pair.template, theta),
-        "reference": coefficients(pair.reference, theta),
-        "extent": list(pair.grid.extent),
-        "center": list(transform.center),
-        "start": transform.identity(),
-        "truth": transform.from_matrix(pair.w_true[:4].reshape(2, 2), pair.w_true[4:]),
-        "reach": experiments.REACH,
-    }
 
 
 # ------------------------------------------------------------------------------------ predict
@@ -237,7 +219,7 @@ def digits(image, grid, reference, transform, start, theta):
         ax.set(xlabel="iteration", ylabel="correct digits, −log₁₀‖w − w*‖", xlim=(-0.5, 25), ylim=(0, 16.5))
         ax.legend(loc="lower right")
         residual = found.objective.residual(found.w_star) / grid.cell_volume**0.5
-        error(picture, residual, grid, 120, "residual at the end")
+        error(picture, residual, grid, 120, "residual")
         late = found.seven("Gauss-Newton")
         return signed(
             f"Contrast of the reference × {contrast:g}. The residual at the minimiser holds "

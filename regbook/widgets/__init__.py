@@ -1,10 +1,201 @@
-"""The JavaScript of the figures that a page computes itself, for ``regbook.explore.page_widget``."""
+"""Figures that a page computes itself: one function for each, which checks its data and loads its script.
+
+Besides its data each takes the texts of ``regbook.explore.page_widget``: alt, title, caption, readout, still,
+guess. In the scripts the data arrive under the names that are given here.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib import resources
+from numbers import Real
+
+import numpy as np
+import torch
+
+from regbook.explore import PageWidget, page_widget
+from regbook.plots import COLORS, ERROR_COLORS
+from regkit import coefficients
+from regkit.data import Pair
+from regkit.spline import smoothing_modes
+from regkit.transforms import Affine
 
 
 def script(name: str) -> str:
-    """The source of the widget ``name``, such as "drag_spline"."""
+    """The source of the script ``name``, such as "drag_spline"."""
     return (resources.files(__package__) / f"{name}.js").read_text(encoding="utf-8")
+
+
+def _check_shapes(data: Mapping, **expected: str) -> None:
+    """Raise ValueError unless each entry has its shape; a letter in it is one length, wherever it stands."""
+    lengths: dict[str, int] = {}
+    for name, letters in expected.items():
+        shape, wanted = tuple(np.shape(data[name])), letters.split()
+        for letter, length in zip(wanted, shape, strict=False):
+            lengths.setdefault(letter, int(letter) if letter.isdigit() else length)
+        if list(shape) != [lengths.get(letter) for letter in wanted]:
+            text = ", ".join(str(lengths.get(letter, letter)) for letter in wanted) + "," * (len(wanted) == 1)
+            raise ValueError(f"expected {name} of shape ({text}), got {shape}")
+
+
+def _check_keys(what: str, given: Mapping, keys: Sequence[str]) -> None:
+    if not isinstance(given, Mapping) or set(given) != set(keys):
+        came = ", ".join(given) if isinstance(given, Mapping) else repr(given)
+        raise ValueError(f"expected {what} with {', '.join(keys)}, got {came}")
+
+
+def graph_stepper(pixels: Sequence[Mapping], **texts) -> PageWidget:
+    """The loss of one pixel as a graph of six operations, walked forwards with one tangent, or backwards.
+
+    Args:
+        pixels: one mapping a pixel, with its name; a, b, x, R: the numbers that go in; values (6,): results
+            of the operations; local (6,): derivative of each in the one before (of the first, in a);
+            tangent_a, tangent_b (6,): tangents forwards; bar (6,): sensitivities backwards.
+
+    Raises:
+        ValueError: for other keys or lengths.
+    """
+    rows = ("values", "local", "tangent_a", "tangent_b", "bar")
+    for pixel in pixels:
+        _check_keys("a pixel", pixel, ("name", "a", "b", "x", "R", *rows))
+        _check_shapes(pixel, **dict.fromkeys(rows, "6"))
+    return page_widget(script("graph_stepper"), list(pixels), **texts)
+
+
+def jacobian_chain(inner: int, n: int, m: int, log_max: float = 3, **texts) -> PageWidget:
+    """The Jacobian of three stages n → k → k → m as a product of matrices: in which order to multiply?
+
+    Args:
+        inner: k, the width inside.
+        n: inputs at first.
+        m: outputs at first.
+        log_max: both go from 1 to 10 to this power.
+
+    Raises:
+        ValueError: for numbers below 1, or a start beyond the sliders.
+    """
+    most = 10**log_max
+    if not (inner >= 1 and 1 <= n <= most and 1 <= m <= most):
+        raise ValueError(f"expected widths from 1 to {most:g}, got inner = {inner}, n = {n}, m = {m}")
+    data = {"k": inner, "n": n, "m": m, "log_max": log_max}
+    return page_widget(script("jacobian_chain"), data, **texts)
+
+
+def drag_spline(values: torch.Tensor, **texts) -> PageWidget:
+    """A 1-D smoothing spline whose data points are moved by hand, and how far each of them reaches.
+
+    The page gets ``values``, ``mu`` (m,), ``modes`` V (m, m) and ``projection`` VᵀBᵀ (m, m), and computes
+    c(θ) = V diag(1/(1 + θμ)) VᵀBᵀ T from them, as regkit does.
+
+    Args:
+        values (m,): the data.
+
+    Raises:
+        ValueError: for data of another shape, or fewer than ten of them.
+    """
+    _check_shapes({"values": values}, values="m")
+    if len(values) < 10:
+        raise ValueError(f"expected ten values or more, got {len(values)}")
+    mu, modes, projection = smoothing_modes(len(values))
+    data = {"values": values, "mu": mu, "modes": modes, "projection": projection}
+    return page_widget(script("drag_spline"), data, **texts)
+
+
+def register_by_hand(pair: Pair, theta: float, reach: float, **texts) -> PageWidget:
+    """Two images to register by hand; then Newton's method finishes, in the page.
+
+    The page gets the coefficients (m, n) of ``template`` and ``reference``, ``extent`` and ``center`` (2,),
+    ``start`` and ``truth`` (6,) as ``Affine(center=center)`` reads them, and ``reach``.
+
+    Args:
+        pair: the images, their grid and the true map.
+        theta: the scale of both.
+        reach: how far a point of the template lies from the middle, in the units of the grid, by which a
+            turn is compared with a shift.
+
+    Raises:
+        ValueError: for images that are not two-dimensional, or a reach that is not positive.
+    """
+    _check_shapes({"template": pair.template, "reference": pair.reference}, template="m n", reference="m n")
+    if not (isinstance(reach, Real) and reach > 0):
+        raise ValueError(f"expected a positive reach, got {reach}")
+    transform = Affine(center=tuple(side / 2 for side in pair.grid.extent))
+    data = {
+        "template": coefficients(pair.template, theta),
+        "reference": coefficients(pair.reference, theta),
+        "extent": list(pair.grid.extent),
+        "center": list(transform.center),
+        "start": transform.identity(),
+        "truth": transform.from_matrix(pair.w_true[:4].reshape(2, 2), pair.w_true[4:]),
+        "reach": reach,
+    }
+    return page_widget(script("register_by_hand"), data, **texts)
+
+
+def differentiated_iterations(
+    record: Mapping,
+    names: Sequence[str],
+    truth: torch.Tensor,
+    exact: Sequence[float],
+    none: Sequence[float],
+    start: tuple[int, int, int],
+    **texts,
+) -> PageWidget:
+    """How many iterations of conjugate gradients are differentiated, and what that does to all that follows.
+
+    Args:
+        record: arrays by their names, with axes for the tail t, the iterations n, the percentage p that is
+            differentiated, the start s, the step k of the optimiser: totals (n,), percents (p,),
+            jacobian_error (t, n, p, s), taylor (t, n, p, h) over lengths (h,), image_error (t, n, p, s, k),
+            image (t, n, p, i, j).
+        names (t,): of the tails.
+        truth (i, j): the true image.
+        exact (k,), none (k,): image errors over the steps with the exact Jacobian, and with no derivative.
+        start: tail, iterations and percentage shown at first, as indices.
+
+    Raises:
+        ValueError: for other shapes, or a start beyond them.
+    """
+    shapes = {
+        "totals": "n", "percents": "p", "names": "t", "jacobian_error": "t n p s", "lengths": "h",
+        "taylor": "t n p h", "image_error": "t n p s k", "image": "t n p i j", "truth": "i j",
+        "exact": "k", "none": "k",
+    }  # fmt: skip
+    arrays = ("jacobian_error", "taylor", "image_error", "image", "lengths")
+    data = {
+        **{name: record[name] for name in arrays},
+        **{name: np.asarray(record[name]).tolist() for name in ("totals", "percents")},
+        "names": list(names),
+        "truth": truth.round().to(torch.uint8),
+        "exact": np.array(exact),
+        "none": np.array(none),
+        "start": start,
+        "error_colors": ERROR_COLORS,
+    }
+    _check_shapes(data, **shapes)
+    sizes = len(names), len(data["totals"]), len(data["percents"])
+    if not all(0 <= place < size for place, size in zip(start, sizes, strict=True)):
+        raise ValueError(f"expected a start below {sizes}, got {start}")
+    return page_widget(script("differentiated_iterations"), data, **texts)
+
+
+def work_accuracy(curves: Sequence[Mapping], budget: float, **texts) -> PageWidget:
+    """What a smaller image error costs: error over the products with AᵀA, a curve for each method.
+
+    Args:
+        curves: one mapping a method: name; color: a name in ``regbook.plots.COLORS``, or "text" or "muted";
+            dash: of its line, as SVG has it; on: is it shown at first? products (k,) and errors (k,) in %,
+            after each step.
+        budget: products at first.
+
+    Raises:
+        ValueError: for other keys, colours or lengths, or more than 26 curves.
+    """
+    if not 1 <= len(curves) <= 26:
+        raise ValueError(f"expected 1 to 26 curves, got {len(curves)}")
+    for curve in curves:
+        _check_keys("a curve", curve, ("name", "color", "dash", "on", "products", "errors"))
+        _check_shapes(curve, products="k", errors="k")
+        if curve["color"] not in {*COLORS, "text", "muted"} - {"black", "grey"}:
+            raise ValueError(f"expected a colour of the page, got {curve['color']!r}")
+    return page_widget(script("work_accuracy"), {"curves": list(curves), "budget": budget}, **texts)

@@ -10,8 +10,6 @@ import torch
 from playwright.sync_api import Locator, Page
 
 from regbook import widgets
-from regbook.explore import page_widget
-from regbook.figures import ch03
 from regkit import data
 from regkit.optimize import newton_trust
 from regkit.registration import Registration
@@ -42,8 +40,7 @@ def objective(pair):
 @pytest.fixture(scope="module")
 def path(pair, tmp_path_factory) -> Path:
     """The figure in a page of its own."""
-    js = widgets.script("register_by_hand")
-    figure = page_widget(js, ch03.by_hand(pair, THETA), title="Register by hand", alt="Two hands")
+    figure = widgets.register_by_hand(pair, THETA, reach=6.0, title="Register by hand", alt="Two hands")
     file = tmp_path_factory.mktemp("by_hand") / "page.html"
     file.write_text(PAGE.format(figure.html()), encoding="utf-8")
     return file
