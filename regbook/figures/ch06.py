@@ -6,6 +6,7 @@ import torch
 
 from regbook.experiments.ch06 import MATRICES, along, compare
 from regbook.plots import COLORS, family, look
+from regbook.text import signed
 
 
 def switches(problem, scales):
@@ -30,7 +31,7 @@ def switches(problem, scales):
                 shown = squeezed(np.maximum(values[:, k], -5e4))
                 ax.plot(np.log10(at), shown, ls="none", ms=4.5, label=label, **look(label))
             ax.set(ylabel=f"relative gain,\n{what}", xlim=(3.1, -3.1), ylim=squeezed(np.array([-1e5, 9])))
-            ax.set_yticks(squeezed(np.array(marks)), [f"{m:g}" for m in marks])
+            ax.set_yticks(squeezed(np.array(marks)), [signed(f"{m:g}") for m in marks])
         axes[0].legend(loc="lower right", ncols=2)
         axes[1].set_xlabel("log₁₀ θ, from coarse to fine")
         better = {label: (values > 0).sum(0) for label, values in both.items()}
