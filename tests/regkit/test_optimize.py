@@ -5,7 +5,6 @@ hands.
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -417,9 +416,7 @@ def test_paper_hands_single_scale_ends_in_a_bad_minimum(paper_data):
 
 
 def test_paper_hands_thirty_scales(paper_data):
-    """Fig 2: many scales reach 1.990549e5, for the exact Hessian and for Gauss-Newton, in under a second
-    of CPU time.
-    """
+    """Fig 2: many scales reach 1.990549e5, for the exact Hessian and for Gauss-Newton."""
     pair = paper_hands(32)
     problem = Registration(pair.template, pair.reference, pair.grid)
     expected = [-0.708379, -0.436564, 0.454386, -0.937842, 22.718052, 18.953635]
@@ -436,8 +433,9 @@ def test_paper_hands_thirty_scales(paper_data):
     "method", [newton_trust, levenberg_marquardt, gauss_newton], ids=lambda f: f.__name__
 )
 def test_mri_in_four_scales(method):
-    """256 × 256, 20° and 10 % apart: within 0.05 pixels, in about half a second of CPU time (3 allowed
-    here).
+    """256 × 256, 20° and 10 % apart: within 0.05 pixels, after few evaluations.
+
+    What they take in seconds is measured by benchmarks/registration.py.
     """
     image, grid = mri(256)
     transform = Affine(center=(128, 128))
@@ -445,10 +443,9 @@ def test_mri_in_four_scales(method):
     w_true = tensor([c, -s, s, c, 4.0, -3.0])
     x = grid.points()
     reference = evaluate(coefficients(image, 0.0), grid, transform(w_true, x)).reshape(256, 256)
-    start = time.process_time()
-    problem, w = Registration(image, reference, grid, transform), transform.identity()
+    problem, w, evaluations = Registration(image, reference, grid, transform), transform.identity(), 0
     for theta in (1e4, 1e3, 1e2, 1.0):
-        w = method(problem.at(theta), w, gtol=1e-5, xtol=1e-6, ftol=1e-6).x
-    seconds = time.process_time() - start
+        result = method(problem.at(theta), w, gtol=1e-5, xtol=1e-6, ftol=1e-6)
+        w, evaluations = result.x, evaluations + result.evaluations["loss"]
     assert (transform(w, x) - transform(w_true, x)).norm(dim=1).mean() < 0.05 * grid.spacing[0]
-    assert seconds < 3
+    assert evaluations <= 40
