@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tools.chapters import cells, chapters, sections, tags
 from tools.no_outputs import stored
 from tools.toc import ROOT, notebooks
 
@@ -33,25 +34,9 @@ CLAIM_WORDS = 6  # a bold passage of so many words is a claim, not an emphasis
 TEST_OF_CLAIM = re.compile(r"^\s*def test_claim_(\w+)\(", re.MULTILINE)
 
 NOTEBOOKS = notebooks()
-CHAPTERS = [path for path in NOTEBOOKS if re.match(r"\d\d_", path.name)]
+CHAPTERS = chapters()
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-
-
-def cells(path: Path, kind: str) -> list[nbformat.NotebookNode]:
-    notebook = nbformat.read(path, as_version=4)
-    return [cell for cell in notebook.cells if cell.cell_type == kind]
-
-
-def tags(cell: nbformat.NotebookNode) -> set[str]:
-    return set(cell.metadata.get("tags", []))
-
-
-def sections(path: Path) -> list[tuple[str, str]]:
-    """(title, text) of the sections at level two; the text before the first has an empty title."""
-    text = "\n\n".join(cell.source for cell in cells(path, "markdown"))
-    parts = re.split(r"^## +(.+)$", text, flags=re.MULTILINE)
-    return [("", parts[0]), *zip(parts[1::2], parts[2::2], strict=True)]
 
 
 def paragraphs(path: Path) -> list[tuple[str, str]]:

@@ -1,0 +1,60 @@
+"""What stands in a chapter: its cells, sections and questions, read from the notebook as it is stored."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+
+from tools.toc import notebooks
+
+# A choice with its feedback; and several of them, with nothing between.
+CHOICE = re.compile(r'<details class="choice"><summary>(.*?)</summary>(.*?)</details>', re.DOTALL)
+CHOICES = re.compile(rf"(?:{CHOICE.pattern.replace('(.*?)', '.*?')}\s*)+", re.DOTALL)
+
+
+def chapters() -> list[Path]:
+    """The notebooks of the book that are chapters, in reading order."""
+    return [path for path in notebooks() if re.match(r"\d\d_", path.name)]
+
+
+def cells(path: Path, kind: str) -> list[nbformat.NotebookNode]:
+    """The cells of one kind, "code" or "markdown"."""
+    notebook = nbformat.read(path, as_version=4)
+    return [cell for cell in notebook.cells if cell.cell_type == kind]
+
+
+def tags(cell: nbformat.NotebookNode) -> set[str]:
+    return set(cell.metadata.get("tags", []))
+
+
+def sections(path: Path) -> list[tuple[str, str]]:
+    """(title, text) of the sections at level two; the text before the first has an empty title."""
+    text = "\n\n".join(cell.source for cell in cells(path, "markdown"))
+    parts = re.split(r"^## +(.+)$", text, flags=re.MULTILINE)
+    return [("", parts[0]), *zip(parts[1::2], parts[2::2], strict=True)]
+
+
+@dataclass(frozen=True)
+class Question:
+    """The choices that stand together, each with its feedback; the right ones' feedback begins with "Yes"."""
+
+    choices: tuple[str, ...]
+    feedback: tuple[str, ...]
+
+    @property
+    def right(self) -> list[int]:
+        """The places of the right choices, from 0 on."""
+        return [place for place, words in enumerate(self.feedback) if re.match(r"Yes\b", words)]
+
+
+def questions(path: Path) -> list[Question]:
+    """All questions with choices in the text of a chapter, in order."""
+    found = []
+    for cell in cells(path, "markdown"):
+        for together in CHOICES.findall(cell.source):
+            pairs = [(choice.strip(), words.strip()) for choice, words in CHOICE.findall(together)]
+            found.append(Question(*map(tuple, zip(*pairs, strict=True))))
+    return found
