@@ -44,7 +44,7 @@ def test(*options: str) -> None:
     book()
     found = run(PY, "tools/chromium.py", stdout=subprocess.PIPE, encoding="utf-8")
     os.environ["CHROMIUM"] = found.stdout.strip()
-    if pytest("tests", *options).returncode:
+    if pytest("tests", "regkit", "regbook", *options).returncode:
         sys.exit("make test: FAILED, see above")
     print("make test: everything passed")
 
@@ -52,7 +52,7 @@ def test(*options: str) -> None:
 def check(*options: str) -> None:
     """The quick checks, in about two minutes: style, and the tests of regkit"""
     lint()
-    if pytest("tests/regkit", "-m", "not slow", *options).returncode:
+    if pytest("tests/regkit", "regkit", "-m", "not slow", *options).returncode:
         sys.exit("make check: FAILED, see above")
 
 

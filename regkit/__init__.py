@@ -2,33 +2,81 @@
 
 Modules, in the order in which the book meets them:
 
-grid          a box Ω cut into cells
-spline        images as twice continuously differentiable functions, with a smoothing parameter θ
-checks        Taylor and adjoint tests
-data          images, all offline
-transforms    maps y(x; w) that move an image
-distances     how much two images differ
-registration  the loss J(w; θ) of a registration, with all its derivatives
-optimize      trust-region Newton, Levenberg-Marquardt, Gauss-Newton, gradient descent
-continuation  the path of the minimiser over θ: predictor and corrector, adaptive steps
-pyramid       smaller images first
-branches      curves of stationary points over θ, and the folds in which they end
-linear        conjugate gradients, and least squares with a choice of derivative
-plots         figures
-explore       sliders that work with and without a kernel
+    grid          a box Ω cut into cells
+    spline        images as twice continuously differentiable functions, with a smoothing parameter θ
+    checks        Taylor and adjoint tests
+    data          images, all offline
+    transforms    maps y(x; w) that move an image
+    distances     how much two images differ
+    operators     linear maps that are given by what they do
+    problems      what an optimiser is given: objectives, and what is known of them at one point
+    registration  the loss J(w; θ) of a registration, with all its derivatives
+    optimize      trust-region Newton, Levenberg-Marquardt, Gauss-Newton, gradient descent
+    continuation  the path of the minimiser over θ: predictor and corrector, adaptive steps
+    pyramid       smaller images first
+    branches      curves of stationary points over θ, and the folds in which they end
+    linear        conjugate gradients, and least squares with a choice of derivative
+    superres      one fine image from many coarse ones that moved
+    varpro        separable least squares: the linear unknowns are eliminated
+
+What most scripts need is here as well: ``from regkit import Grid, Registration, newton_trust``.
 """
 
-import warnings as _warnings
+import warnings
+from importlib import metadata
 
-import torch as _torch
+import torch
 
+from regkit.checks import adjoint_test, taylor_test
+from regkit.continuation import Adaptive, follow
+from regkit.distances import NCC, SSD
 from regkit.grid import Grid
+from regkit.linear import solve
+from regkit.optimize import gauss_newton, gradient_descent, levenberg_marquardt, newton_trust
+from regkit.problems import Residual
+from regkit.pyramid import multilevel
+from regkit.registration import Quadratic, Registration
 from regkit.spline import SmoothingBasis, coefficients, evaluate
+from regkit.superres import SuperResolution, register_templates
+from regkit.transforms import Affine, Rigid, Transform, Translation
+from regkit.varpro import Reduced
 
-__all__ = ["Grid", "SmoothingBasis", "coefficients", "evaluate"]
+try:
+    __version__ = metadata.version("regkit")
+except metadata.PackageNotFoundError:  # run from its folder, without an installation
+    __version__ = "0+unknown"
+
+__all__ = [
+    "NCC",
+    "SSD",
+    "Adaptive",
+    "Affine",
+    "Grid",
+    "Quadratic",
+    "Reduced",
+    "Registration",
+    "Residual",
+    "Rigid",
+    "SmoothingBasis",
+    "SuperResolution",
+    "Transform",
+    "Translation",
+    "adjoint_test",
+    "coefficients",
+    "evaluate",
+    "follow",
+    "gauss_newton",
+    "gradient_descent",
+    "levenberg_marquardt",
+    "multilevel",
+    "newton_trust",
+    "register_templates",
+    "solve",
+    "taylor_test",
+]
 
 # When forward mode is first asked for, torch prepares some of its rules with torch.jit.script, and warns
 # whoever asked that this function is deprecated. That is between torch and torch: it is asked here, unheard.
-with _warnings.catch_warnings():
-    _warnings.simplefilter("ignore")
-    _torch.func.jvp(_torch.sin, (_torch.zeros(()),), (_torch.zeros(()),))
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    torch.func.jvp(torch.sin, (torch.zeros(()),), (torch.zeros(()),))

@@ -25,11 +25,22 @@ def outputs(app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def repair(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Give citations a role that fits their list."""
+    """Give citations a role that fits their list, and arrows a name."""
     # A list may hold list items only, and "doc-biblioentry" is deprecated (WAI-ARIA, DPUB-ARIA 1.1).
     if "body" in context:
         entry = r'(<div class="citation" id="[^"]*") role="doc-biblioentry"'
         context["body"] = re.sub(entry, r'\1 role="listitem"', context["body"])
+    # The arrow that unfolds a list in the side bar has no text that a screen reader could read out.
+    if "generate_toctree_html" in context:
+        generate = context["generate_toctree_html"]
+
+        def named(*options: Any, **more: Any) -> Any:
+            lists = generate(*options, **more)
+            for summary in lists.find_all("summary") if lists else ():
+                summary["aria-label"] = f"Pages of: {summary.find_parent('li').a.get_text(strip=True)}"
+            return lists
+
+        context["generate_toctree_html"] = named
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
