@@ -1,4 +1,4 @@
-"""Checkers for the exercises of chapter 2. Each says what is wrong for the errors that people make."""
+"""Checkers for the exercises of chapter 2. Each says what is wrong for the errors that are easily made."""
 
 import numpy as np
 import torch

@@ -11,6 +11,7 @@ from tools.no_outputs import stored
 from tools.toc import ROOT, notebooks
 
 # The sections of a chapter, in this order. A title may go on after the name: "Explore: along a line".
+# An image that is shown as a whole is real, or it is said to be drawn.
 SECTIONS = (
     "What you will learn",
     "The finished figure",
@@ -20,7 +21,7 @@ SECTIONS = (
     "Check the derivative",
     "Explore",
     "What goes wrong",
-    "A real image",
+    "A (?:real|drawn) image",
     "Checkpoint",
     "Exercises",
     "Take-away",
@@ -28,6 +29,10 @@ SECTIONS = (
 )
 LONGEST_CELL = 20  # lines
 FILLER = re.compile(r"\b(just|obviously|simply|clearly|trivial(?:ly)?|of course)\b", re.IGNORECASE)
+HEARSAY = re.compile(
+    r"\b(?:most|many|all|some) people\b|\b(?:everyone|everybody)\b|\banyone (?:who|has)\b|\bmost common\b",
+    re.IGNORECASE,
+)
 BOLD = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
 CLAIM = re.compile(r"<!-- claim: ([a-z0-9]+(?:-[a-z0-9]+)*) -->")
 CLAIM_WORDS = 6  # a bold passage of so many words is a claim, not an emphasis
@@ -86,6 +91,13 @@ def test_no_cell_is_excused(path: Path):
 def test_prose_has_no_filler_words(path: Path):
     for cell in cells(path, "markdown"):
         found = FILLER.findall(cell.source)
+        assert not found, f"{found} in:\n{cell.source}"
+
+
+@each_notebook
+def test_prose_says_nothing_of_people_that_was_not_measured(path: Path):
+    for cell in cells(path, "markdown"):
+        found = HEARSAY.findall(cell.source)
         assert not found, f"{found} in:\n{cell.source}"
 
 
