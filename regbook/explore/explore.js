@@ -93,7 +93,8 @@ const rk = {
     root.replaceChildren();
     draw(root, data, rk);
     const alt = root.getAttribute("aria-label");
-    for (const picture of root.querySelectorAll("[role=img]:not([aria-label])")) picture.setAttribute("aria-label", alt);
+    const nameless = root.querySelectorAll("[role=img]:not([aria-label])");
+    for (const picture of nameless) picture.setAttribute("aria-label", alt);
     if (guess) rk.predict(guess, root);
   },
 

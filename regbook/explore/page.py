@@ -1,6 +1,7 @@
 """The <figure> of a page: its frame, its data, and figures that the page computes itself.
 
-What a figure looks like is in explore.css, what it does in explore.js.
+What a figure looks like is in explore.css, what it does in explore.js; what it draws with if the page
+computes it, in plot.js.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ def base64_text(numbers: bytes) -> str:
     return base64.b64encode(numbers).decode()
 
 
-def figure_html(body: str, data, run: str, text: str, title, caption, question: dict | None) -> str:
+def figure_html(
+    body: str, data, run: str, text: str, title, caption, question: dict | None, scripts=("explore.js",)
+) -> str:
     """The frame around every figure. It has no ids and no global names: a page holds as many as it likes."""
     folder = resources.files(__package__)
-    css, js = (folder.joinpath(name).read_text("utf-8") for name in ("explore.css", "explore.js"))
+    css, *js = (folder.joinpath(name).read_text("utf-8") for name in ("explore.css", *scripts))
     heading = f'<p class="rk-title">{html.escape(title)}</p>' if title else ""
     fixed = f'<p class="rk-caption">{html.escape(caption)}</p>' if caption else ""
     name = html.escape(f"Interactive figure: {title}" if title else "Interactive figure")
@@ -36,7 +39,7 @@ def figure_html(body: str, data, run: str, text: str, title, caption, question: 
 <script type="application/json">{json_text({"figure": data, "guess": question})}</script>
 <script>(() => {{
 const figure = document.currentScript.closest("figure");
-{js}
+{"".join(js)}
 rk.start(figure, {run});
 }})();</script>
 </figure>"""
@@ -109,6 +112,17 @@ def page_widget(
         ``step(true)`` goes back to the beginning. Returns {button, stop()}
     kit.el(tag, attributes, ...children), kit.svg(tag, attributes, ...children)
         an element; an attribute onX is a handler
+    kit.logSlider({label, low, high, value, zero, text, input})
+        a slider over powers of ten: ``low`` and ``high`` are exponents, all else are the numbers themselves
+    kit.drawing(width, height), kit.text(defaults)(x, y, words)
+        an SVG with its own units, and words in it
+    kit.plot({svg, box, x, y})
+        axes in a drawing, ``x`` and ``y`` as {low, high, scale, ticks, text, label}. Returns {px, py}, the
+        places of numbers, and {line, dot, rule}: each adds one, and returns the function that places it
+    kit.image([m, n], {width, height})
+        a canvas of m × n cells. Returns {node, paint(color)}
+    kit.number(value, digits), kit.power(exponent), kit.whole(value), kit.minus(text)
+        numbers as read-outs write them: 2.5·10⁶, 10⁻⁴, 12,000, −1
     kit.say(text)
         the read-out: call it whenever the figure changes
     kit.colors
@@ -136,4 +150,6 @@ def page_widget(
         raise ValueError(f"expected the source of a function (root, data, kit) => {{...}}, got {js!r:.80}")
     body = f'<div class="rk-stage" role="group" aria-label="{html.escape(alt)}">{still}</div>'
     run = f"rk.page({js.strip().rstrip(';')}\n)"
-    return PageWidget(figure_html(body, data, run, readout, title, caption, guess and guess.data()))
+    scripts = ("explore.js", "plot.js")
+    question = guess and guess.data()
+    return PageWidget(figure_html(body, data, run, readout, title, caption, question, scripts))

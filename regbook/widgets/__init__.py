@@ -129,7 +129,9 @@ def register_by_hand(pair: Pair, theta: float, reach: float, **texts) -> PageWid
         "truth": transform.from_matrix(pair.w_true[:4].reshape(2, 2), pair.w_true[4:]),
         "reach": reach,
     }
-    return page_widget(script("register_by_hand"), data, **texts)
+    mathematics = f"({script('spline')})(data)"
+    js = f"(root, data, kit) => ({script('register_by_hand')})(root, data, kit, {mathematics})"
+    return page_widget(js, data, **texts)
 
 
 def differentiated_iterations(

@@ -1,12 +1,8 @@
-// One data point of a 1-D smoothing spline, moved by hand.
-// data: values (m,), mu (m,), modes V (m, m), projection VᵀBᵀ (m, m) from regkit.spline.smoothing_modes, so that
-// c(θ) = V diag(1/(1 + θμ)) VᵀBᵀ T is computed here as it is in regkit.
+// One data point of a 1-D smoothing spline, moved by hand. data: see regbook.widgets.drag_spline.
 (root, data, kit) => {
   const { mu, modes, projection } = data;
   const values = Array.from(data.values), m = values.length, current = values.slice();
   const W = 720, H = 250, LOW = 150, left = 46, right = 10, top = 12, HIGH = 2.9, DEEP = -0.6;
-  const px = (u) => left + ((u + 2) / (m + 3)) * (W - left - right);
-  const py = (v) => top + ((HIGH - v) / (HIGH - DEEP)) * (H - top - 10);
 
   const b = (x) => {
     const d = Math.abs(x);
@@ -17,77 +13,60 @@
     for (let i = 0; i < m; i++) for (let j = 0; j < m; j++) product[i] += matrix[i * m + j] * vector[j];
     return product;
   };
-  const coefficients = (image, theta) => times(modes, times(projection, image).map((a, k) => a / (1 + theta * mu[k])));
+  const coefficients = (image, theta) =>
+    times(modes, times(projection, image).map((a, k) => a / (1 + theta * mu[k])));
   const spline = (c, u) => {
     let sum = 0;
     for (let j = Math.max(0, Math.floor(u) - 1); j <= Math.min(m - 1, Math.floor(u) + 2); j++) sum += c[j] * b(u - j);
     return sum;
   };
 
-  const { text, line, blue, sky, green, vermillion } = kit.colors;
-  const label = (x, y, words, anchor = "start") =>
-    kit.svg("text", { x, y, "text-anchor": anchor, "font-size": 15, fill: text }, words);
-  const rule = (y) => kit.svg("line", { x1: left, x2: W - right, y1: y, y2: y, stroke: line });
-  const svg = kit.svg("svg", { viewBox: `0 0 ${W} ${H + LOW}`, role: "img", style: "touch-action:pan-y" });
-  for (const v of [0, 1, 2]) svg.append(rule(py(v)), label(left - 6, py(v) + 5, `${v}`, "end"));
-  const curve = (attributes) => {
-    const node = kit.svg("path", { fill: "none", ...attributes });
-    svg.append(node);
-    return node;
-  };
-  const hats = values.map(() => curve({ stroke: sky, "stroke-width": 1 }));
-  const before = curve({ stroke: text, "stroke-opacity": 0.6, "stroke-dasharray": "5 4" });
-  const after = curve({ stroke: blue, "stroke-width": 3 });
-  const dots = values.map((_, k) => {
-    const node = kit.svg("circle", { "data-point": k + 1, style: "cursor:ns-resize" });
-    svg.append(node);
-    return node;
-  });
+  const { text, blue, sky, green, vermillion } = kit.colors;
+  const svg = kit.drawing(W, H + LOW, { style: "touch-action:pan-y" });
+  const x = { low: -2, high: m + 1 };
+  const plot = kit.plot({ svg, size: 15, box: [left, top, W - right, H - 10], x,
+    y: { low: DEEP, high: HIGH, ticks: [0, 1, 2] } });
+  const hats = values.map(() => plot.line({ stroke: sky, "stroke-width": 1 }));
+  const before = plot.line({ stroke: text, "stroke-opacity": 0.6, "stroke-dasharray": "5 4" });
+  const after = plot.line({ stroke: blue, "stroke-width": 3 });
+  const dots = values.map((_, k) => plot.dot({ "data-point": k + 1, style: "cursor:ns-resize" }));
 
-  const base = H + LOW - 8, barTop = H + 34, decades = 7;
-  const by = (v) => base - (Math.max(0, decades + Math.log10(Math.max(v, 1e-12))) / decades) * (base - barTop);
-  svg.append(label(left, H + 18, "influence of the chosen point on each gap between data points (log scale)"));
-  for (const [e, words] of [[0, "1"], [-2, "10⁻²"], [-4, "10⁻⁴"], [-6, "10⁻⁶"]]) {
-    svg.append(rule(by(10 ** e)), label(left - 6, by(10 ** e) + 5, words, "end"));
-  }
-  const bars = Array.from({ length: m + 1 }, (_, k) => {
-    const node = kit.svg("rect", { x: px(k - 1) + 2, width: px(1) - px(0) - 4, fill: green });
-    svg.append(node);
-    return node;
-  });
+  const base = H + LOW - 8, exponents = { 1: 0, 1e-2: -2, 1e-4: -4, 1e-6: -6 };
+  const title = "influence of the chosen point on each gap between data points (log scale)";
+  svg.append(kit.text({ "font-size": 15 })(left, H + 18, title, { "text-anchor": "start" }));
+  const bars = kit.plot({ svg, size: 15, box: [left, H + 34, W - right, base], x,
+    y: { low: 1e-7, high: 1, scale: "log", clamp: true, ticks: [1, 1e-2, 1e-4, 1e-6],
+      text: (v) => (v === 1 ? "1" : kit.power(exponents[v])) } });
+  const rectangles = Array.from({ length: m + 1 }, (_, k) =>
+    bars.add(kit.svg("rect", { x: bars.px(k - 1) + 2, width: bars.px(1) - bars.px(0) - 4, fill: green })));
 
-  const path = (f, low, high, step) => {
-    let d = "";
-    for (let u = low; u <= high + 1e-9; u += step) d += `${d ? "L" : "M"}${px(u).toFixed(1)},${py(f(u)).toFixed(1)}`;
-    return d;
+  const sampled = (f, low, high, step) => {
+    const points = [];
+    for (let u = low; u <= high + 1e-9; u += step) points.push([u, f(u)]);
+    return points;
   };
-  const written = (t) => (t === 0 ? "0 (interpolation)" : Number(t.toPrecision(2)).toString());
-  const power = (position) => (position <= -4 ? 0 : 10 ** position);
+  const written = (t) => (t === 0 ? "0 (interpolation)" : kit.number(t, 2));
 
   let chosen = 9, theta = 0;
   const draw = () => {
     const c = coefficients(current, theta), start = coefficients(values, theta);
     const unit = coefficients(values.map((_, k) => (k === chosen ? 1 : 0)), theta);
-    before.setAttribute("d", path((u) => spline(start, u), -2, m + 1, 0.1));
-    after.setAttribute("d", path((u) => spline(c, u), -2, m + 1, 0.1));
-    hats.forEach((node, k) => node.setAttribute("d", path((u) => c[k] * b(u - k), k - 2, k + 2, 0.2)));
-    dots.forEach((node, k) => {
-      node.setAttribute("cx", px(k));
-      node.setAttribute("cy", py(current[k]));
-      node.setAttribute("r", k === chosen ? 8 : 4.5);
-      node.setAttribute("fill", k === chosen ? vermillion : text);
-    });
-    const influence = bars.map((node, k) => {
+    before(sampled((u) => spline(start, u), -2, m + 1, 0.1));
+    after(sampled((u) => spline(c, u), -2, m + 1, 0.1));
+    hats.forEach((hat, k) => hat(sampled((u) => c[k] * b(u - k), k - 2, k + 2, 0.2)));
+    dots.forEach((dot, k) => dot(k, current[k], { r: k === chosen ? 8 : 4.5, fill: k === chosen ? vermillion : text }));
+    const influence = rectangles.map((node, k) => {
       let most = 0;
       for (let s = 1; s < 10; s++) most = Math.max(most, Math.abs(spline(unit, k - 1 + s / 10)));
-      node.setAttribute("y", by(most));
-      node.setAttribute("height", base - by(most));
+      kit.make(node, { y: bars.py(most), height: base - bars.py(most) }, []);
       return most;
     });
     const side = chosen < m / 2 ? 1 : -1, gap = side > 0 ? chosen + 1 : chosen;
     const ratio = influence[gap + 3 * side] / influence[gap + 2 * side];
-    kit.say(`Point ${chosen + 1} at ${current[chosen].toFixed(2)}, θ = ${written(theta)}: the curve passes it at a distance of ` +
-      `${Math.abs(spline(c, chosen) - current[chosen]).toFixed(3)}. From the third gap to the fourth its influence is multiplied by ${ratio.toFixed(3)}.`);
+    const off = Math.abs(spline(c, chosen) - current[chosen]).toFixed(3);
+    kit.say(`Point ${chosen + 1} at ${current[chosen].toFixed(2)}, θ = ${written(theta)}: ` +
+      `the curve passes it at a distance of ${off}. ` +
+      `From the third gap to the fourth its influence is multiplied by ${ratio.toFixed(3)}.`);
     height.set(current[chosen]);
   };
 
@@ -95,8 +74,8 @@
     input: (v) => { chosen = v - 1; draw(); } });
   const height = kit.slider({ label: "its value", min: -0.5, max: 2.8, step: 0.02, value: current[chosen],
     text: (v) => v.toFixed(2), input: (v) => { current[chosen] = v; draw(); } });
-  const smoothing = kit.slider({ label: "θ", min: -4, max: 4, step: 0.25, value: -4,
-    text: (v) => written(power(v)), input: (v) => { theta = power(v); draw(); } });
+  const smoothing = kit.logSlider({ label: "θ", low: -4, high: 4, step: 0.25, value: 0, zero: true, text: written,
+    input: (v) => { theta = v; draw(); } });
   const reset = kit.button("Reset the data", () => { values.forEach((v, k) => (current[k] = v)); draw(); });
   root.append(svg, point.row, height.row, smoothing.row, reset);
 
@@ -106,8 +85,8 @@
     return [((event.clientX - box.left) * W) / box.width, ((event.clientY - box.top) * W) / box.width];
   };
   svg.addEventListener("pointerdown", (event) => {
-    const [x, y] = at(event);
-    const away = values.map((_, k) => Math.hypot(px(k) - x, py(current[k]) - y));
+    const [px, py] = at(event);
+    const away = values.map((_, k) => Math.hypot(plot.px(k) - px, plot.py(current[k]) - py));
     const nearest = away.indexOf(Math.min(...away));
     if (away[nearest] > 40) return;
     [held, chosen] = [true, nearest];

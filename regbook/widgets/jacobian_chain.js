@@ -1,13 +1,12 @@
 // The Jacobian of a program with three stages, n → k → k → m, is a product C B A. In which order to multiply?
-// data: {k, log_max, n, m}: the inner width, the largest exponent of the sliders, and where they start.
+// data: see regbook.widgets.jacobian_chain.
 (root, data, kit) => {
   const W = 400, H = 300, { k } = data;
   const { text, muted, line, blue, vermillion, card } = kit.colors;
   const side = (d) => 14 + 24 * Math.log10(d + 1);  // the pictures of the matrices grow with the logarithm
-  const whole = (v) => Math.round(v).toLocaleString("en-GB");
-  const words = (x, y, content, attributes) =>
-    kit.svg("text", { x, y, fill: text, "font-size": 15, "text-anchor": "middle", ...attributes }, content);
-  const svg = kit.svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": "Three matrices and two bars", style: "max-width:560px;margin:0 auto" });
+  const words = kit.text({ "font-size": 15 });
+  const style = "max-width:560px;margin:0 auto";
+  const svg = kit.drawing(W, H, { "aria-label": "Three matrices and two bars", style });
   const boxes = ["C", "B", "A"].map((name) => {
     const shape = kit.svg("rect", { fill: card, stroke: text, "stroke-width": 1.5 });
     const label = words(0, 0, name, { "font-weight": 600, "font-size": 18 });
@@ -30,27 +29,31 @@
     const gap = 16, total = shapes.reduce((sum, [, c]) => sum + side(c), 0) + 2 * gap;
     let x = (W - total) / 2;
     shapes.forEach(([rows, columns], i) => {
-      const w = side(columns), h = side(rows), { shape, label, size } = boxes[i];
-      for (const [key, value] of [["x", x], ["y", 74 - h / 2], ["width", w], ["height", h]]) shape.setAttribute(key, value);
-      for (const [node, y] of [[label, 80], [size, 156]]) { node.setAttribute("x", x + w / 2); node.setAttribute("y", y); }
-      size.textContent = `${whole(rows)} × ${whole(columns)}`;
-      x += w + gap;
+      const width = side(columns), height = side(rows), { shape, label, size } = boxes[i], middle = x + width / 2;
+      kit.make(shape, { x, y: 74 - height / 2, width, height }, []);
+      kit.make(label, { x: middle, y: 80 }, []);
+      kit.make(size, { x: middle, y: 156 }, []);
+      size.textContent = `${kit.whole(rows)} × ${kit.whole(columns)}`;
+      x += width + gap;
     });
     const counts = [k * k * n + m * k * n, m * k * k + m * k * n];
     const most = Math.log10(2 * k * 10 ** (2 * data.log_max)), least = Math.log10(k);
     counts.forEach((count, i) => {
-      bars[i].rule.setAttribute("width", Math.max(2, ((Math.log10(count) - least) / (most - least)) * (W - 16)));
-      bars[i].count.textContent = whole(count);
+      const length = ((Math.log10(count) - least) / (most - least)) * (W - 16);
+      bars[i].rule.setAttribute("width", Math.max(2, length));
+      bars[i].count.textContent = kit.whole(count);
     });
     const [f, r] = counts, ratio = Math.max(f, r) / Math.min(f, r);
-    const verdict = f === r ? "Both cost the same." : `${f < r ? "Forwards" : "Reverse"} needs ${ratio.toFixed(ratio < 10 ? 1 : 0)} times fewer.`;
-    kit.say(`n = ${whole(n)} inputs, m = ${whole(m)} outputs. Multiplications: ${whole(f)} forwards, ${whole(r)} in reverse. ${verdict}`);
+    const verdict = f === r ? "Both cost the same."
+      : `${f < r ? "Forwards" : "Reverse"} needs ${ratio.toFixed(ratio < 10 ? 1 : 0)} times fewer.`;
+    kit.say(`n = ${kit.whole(n)} inputs, m = ${kit.whole(m)} outputs. ` +
+      `Multiplications: ${kit.whole(f)} forwards, ${kit.whole(r)} in reverse. ${verdict}`);
   };
-  const slider = (label, value, input) => kit.slider({ label, min: 0, max: data.log_max, step: 0.2, value: Math.log10(value),
-    text: (v) => whole(10 ** v), input: (v) => { input(Math.round(10 ** v)); draw(); } });
+  const slider = (label, value, input) => kit.logSlider({ label, low: 0, high: data.log_max, step: 0.2, value,
+    text: kit.whole, input: (v) => { input(Math.round(v)); draw(); } });
   const inputs = slider("n inputs", n, (v) => (n = v)), outputs = slider("m outputs", m, (v) => (m = v));
-  const set = (p, q) => () => { [n, m] = [p, q]; inputs.set(Math.log10(p)); outputs.set(Math.log10(q)); draw(); };
-  root.append(svg, inputs.row, outputs.row, kit.row(
-    kit.button("gradient", set(1000, 1)), kit.button("residual", set(6, 1000)), kit.button("square", set(100, 100))));
+  const set = (p, q) => () => { [n, m] = [p, q]; inputs.set(p); outputs.set(q); draw(); };
+  root.append(svg, inputs.row, outputs.row, kit.row(kit.button("gradient", set(1000, 1)),
+    kit.button("residual", set(6, 1000)), kit.button("square", set(100, 100))));
   draw();
 }

@@ -50,7 +50,7 @@ def test_differentiated_iterations_agree_with_the_record(open_page, book):
         text = readout.inner_text()
         error = re.search(r"relative error is ([\d.]+(?:·10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?)", text)[1]
         expected = float(record["jacobian_error"][place][0])
-        assert number(error) == pytest.approx(expected, rel=0.06 if expected < 1e4 else 1.0), text
+        assert number(error) == pytest.approx(expected, rel=0.06), text
         assert text.startswith(f"{record['totals'][n]} iterations")
         ends = 100 * record["image_error"][place][:, -1]
         said = [float(v) for v in re.findall(r"(\d+\.\d) %|between (\d+\.\d)", text)[-1] if v]

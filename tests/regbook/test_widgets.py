@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -140,3 +141,12 @@ def test_other_data_are_refused(make, message):
 def test_good_curves_are_sent():
     page = sent(widgets.work_accuracy([curve(), curve(name="b", color="text")], 100, alt="x"))
     assert [c["name"] for c in page["curves"]] == ["a", "b"] and page["budget"] == 100
+
+
+SCRIPTS = sorted(path for path in Path(widgets.__file__).parents[1].rglob("*.js"))
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_are_read_without_scrolling(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [k for k, line in enumerate(lines, start=1) if len(line) > 120 or line != line.rstrip()] == []
