@@ -8,8 +8,8 @@ import torch
 def require(condition: bool | torch.Tensor, message: str) -> None:
     """Raise ValueError(message) unless ``condition`` holds.
 
-    Under ``vmap`` a tensor has no single truth value; then the check is left to the caller outside
-    of it.
+    Under ``vmap`` a tensor has no single truth value; then the check is left to the caller, who is
+    outside of it.
     """
     try:
         holds = bool(condition)

@@ -1,8 +1,8 @@
 """Images to learn with. All are drawn, or shipped with Matplotlib: nothing is ever downloaded.
 
 Two-dimensional images hold grey values from 0 (black) to 255, as float64; ``image[i, j]`` is the
-value at x = (i + ½) h₁ (to the right), y = (j + ½) h₂ (upwards), and every image comes with its
-``Grid``.
+value at x = (i + ½) h₁ (to the right), y = (j + ½) h₂ (upwards). Every image comes with its
+``Grid``: the box Ω and its cells.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ class SmoothingBasis:
     def _modes(image: torch.Tensor, axis: int) -> tuple[torch.Tensor, ...]:
         return tuple(part.to(image) for part in smoothing_modes(image.shape[axis]))
 
-    def _gains(self, theta) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def _gains(self, theta: float | torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Per axis μ and the gain 1/(1 + θμ), shaped to multiply the amplitudes along that axis."""
         require(torch.as_tensor(theta >= 0).all(), f"expected a smoothing parameter θ ≥ 0, got {theta!s}")
         gains = []
@@ -202,9 +202,9 @@ def _neighbours(padded: torch.Tensor, cells: tuple[int, ...]) -> tuple[torch.Ten
 def _derivatives(padded: torch.Tensor, neighbours: tuple, u: torch.Tensor, order: int) -> dict:
     """All partial derivatives ∂ᵠT of total order ≤ ``order`` at u (d, n), keyed by the multi-index q.
 
-    One gather fetches the 4^d coefficients around every point; each axis then contracts four of them with
-    its weights. Points outside are sent to cells whose neighbours are all zero, so no branch is needed
-    (good for vmap).
+    One gather fetches the 4^d coefficients around every point; each axis then contracts four of
+    them with its weights. Points outside are sent to cells whose neighbours are all zero, so no
+    branch is needed (good for vmap).
     """
     (dim, n), (steps, first, last) = u.shape, neighbours
     cell = u.floor()
