@@ -7,7 +7,7 @@ glue          measured numbers into the text
 experiments   what the chapters compute, one module a chapter
 figures       what they draw of it, one module a chapter
 practice      the checkers of the exercises, one module a chapter
-widgets       the JavaScript of the figures that a page computes
+widgets       the figures that a page computes itself, one function a figure
 records       runs that take too long for a page, made by the scripts in benchmarks/
 """
 
