@@ -9,7 +9,8 @@ import nbformat
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from tools import executed
+from tools import executed, times
+from tools.chapters import chapters
 
 
 def outputs(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -17,7 +18,9 @@ def outputs(app: Sphinx, docname: str, source: list[str]) -> None:
     path = Path(app.env.doc2path(docname))
     if path.suffix != ".ipynb":
         return
-    app.env.note_dependency(str(executed.place(path)))  # the page is made anew when this changes
+    # The page is made anew when one of these changes: the first page says how long each chapter takes.
+    for used in [executed.place(path), *([] if path in chapters() else chapters())]:
+        app.env.note_dependency(str(used))
     try:
         source[0] = nbformat.writes(executed.whole(path))
     except ValueError as error:
@@ -46,6 +49,7 @@ def repair(app: Sphinx, pagename: str, template: str, context: dict[str, Any], d
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("source-read", outputs)
     app.connect("html-page-context", repair, priority=900)
-    state = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-    # Sphinx forgets what it has read when this number changes, and so does when this file changes.
+    ours = b"".join(Path(name).read_bytes() for name in (__file__, times.__file__))
+    state = hashlib.sha256(ours).hexdigest()
+    # Sphinx forgets what it has read when this number changes, and so does when one of these files changes.
     return {"env_version": int(state[:8], 16), "parallel_read_safe": True, "parallel_write_safe": True}

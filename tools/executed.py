@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 
+from tools import times
 from tools.fingerprint import fingerprint
 from tools.toc import ROOT, notebooks
 
@@ -49,7 +50,7 @@ def stale() -> list[Path]:
 
 
 def whole(notebook: Path) -> nbformat.NotebookNode:
-    """`notebook` with its present text and the outputs of its execution.
+    """`notebook` with its present text, the times in it filled in, and the outputs of its execution.
 
     Raises: ValueError if it has not been executed as it is.
     """
@@ -62,4 +63,6 @@ def whole(notebook: Path) -> nbformat.NotebookNode:
         if cell.cell_type == "code":
             done = next(ran)
             cell.outputs, cell.execution_count = done.outputs, done.execution_count
+        elif cell.cell_type == "markdown":
+            cell.source = times.filled(cell.source, notebook)
     return current
