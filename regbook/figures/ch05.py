@@ -9,7 +9,7 @@ import torch
 
 from regbook.experiments import ch05 as experiments
 from regbook.plots import COLORS, look
-from regbook.text import counted
+from regbook.text import counted, number_text
 from regkit.continuation import Adaptive
 from regkit.optimize import newton_trust
 
@@ -52,8 +52,9 @@ def bifurcation(problem, curves, true, low, high, factor=10**0.5):
         left.legend(loc="upper left", fontsize=8)
         count = counted(len(minima), "minimum", "minima")
         return (
-            f"θ = {theta:.3g}: {count} in this window. The right branch is at {w:.2f}; "
-            f"Euler predicts {predicted:.2f} at θ = {theta / factor:.3g}, where the branch is at {after:.2f}."
+            f"θ = {number_text(theta)}: {count} in this window. The right branch is at {w:.2f}; "
+            f"Euler predicts {predicted:.2f} at θ = {number_text(theta / factor)}, "
+            f"where the branch is at {after:.2f}."
         )
 
     return draw
@@ -90,7 +91,8 @@ def one_step(problem, thetas, path):
         right.set(ylabel="error / error of staying", ylim=(0, 2))
         best = min(missed, key=missed.get)
         numbers = ", ".join(f"{name} {value:.2f}" for name, value in missed.items())
-        return f"From θ = {theta:g} to {following:.3g}. Error relative to staying: {numbers}. Best: {best}."
+        step = f"From θ = {number_text(theta)} to {number_text(following)}"
+        return f"{step}. Error relative to staying: {numbers}. Best: {best}."
 
     return draw
 

@@ -6,7 +6,7 @@ import torch
 
 from regbook.experiments.ch06 import MATRICES, along, compare
 from regbook.plots import COLORS, family, look
-from regbook.text import signed
+from regbook.text import number_text, signed
 
 
 def switches(problem, scales):
@@ -68,7 +68,7 @@ def spectrum(paths):
         family(ax, {k: (thetas, values) for k, values in enumerate(every.T)})
         k = int(np.argmin(np.abs(np.log(thetas / theta))))
         here = [thetas[k]] * every.shape[1]
-        ax.plot(here, every[k], "o", color=COLORS["blue"], label=f"at θ = {thetas[k]:.3g}")
+        ax.plot(here, every[k], "o", color=COLORS["blue"], label=f"at θ = {number_text(thetas[k])}")
         ax.axhline(1, color=COLORS["orange"], ls="--", label="1: Gauss-Newton is right")
         ax.set(xlabel="θ", ylabel="eigenvalues of (JᵀJ)⁻¹H", ylim=(0, 4))
         ax.invert_xaxis()
