@@ -59,7 +59,7 @@ def check(*options: str) -> None:
 def lint(*_: str) -> None:
     """Check the style of the code, the spelling, and that notebooks are stored without outputs"""
     install()
-    checks = ("ruff check .", "ruff format --check .", "tools.no_outputs")
+    checks = ("ruff check .", "ruff format --check .", "codespell_lib", "tools.no_outputs")
     if any([run(PY, "-m", *command.split(), check=False).returncode for command in checks]):
         sys.exit("make lint: FAILED, see above")
 

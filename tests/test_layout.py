@@ -197,6 +197,15 @@ def test_chapters_stand_alone(folder: str):
         assert others <= {path.stem}, f"{name(path)} imports {others - {path.stem}}"
 
 
+def test_hooks_check_with_the_pinned_versions():
+    """What pre-commit runs is what `make lint` runs."""
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0][
+        "hooks"
+    ]
+    used = {package for hook in hooks for package in hook.get("additional_dependencies", [])}
+    assert used and used <= set((ROOT / "requirements.txt").read_text(encoding="utf-8").split())
+
+
 def test_versions_agree():
     """pyproject.toml says it; what cites and what tells the history repeat it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
