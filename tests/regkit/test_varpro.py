@@ -230,16 +230,20 @@ print(len(peaks), peaks[5], peaks[-1])
 
 @pytest.fixture
 def paper(paper_data):
-    """run(…) -> error at the final w in %, final ‖r‖ in the paper's units, the Reduced, the start."""
+    """run(…) -> error at the final w in %, final ‖r‖ in the paper's units, the Reduced, the start.
+
+    ``start``: which of the starts 1e-10 apart; 0 is the paper's own.
+    """
     image = data.paper_hands(20)
-    start = torch.tensor(
+    given = torch.tensor(
         json.loads((paper_data / "superres_start.json").read_text())["norm"], dtype=torch.float64
     )
 
-    def run(kind, fixed=0, rows="data", cut_edge=True, perturb=0.0, **options):
+    def run(kind, fixed=0, rows="data", cut_edge=True, start=0, **options):
         made = synthetic(image.reference, image.grid, fixed=fixed, cut_edge=cut_edge)
-        w = start[6 * fixed :]
-        w = w + perturb * torch.randn(len(w), dtype=w.dtype, generator=torch.Generator().manual_seed(0))
+        w = given[6 * fixed :]
+        noise = torch.randn(len(w), dtype=w.dtype, generator=torch.Generator().manual_seed(start))
+        w = w + 1e-10 * noise * (start > 0)
         reduced = Reduced(made.problem, made.problem.upsampled(), kind=kind, rows=rows, **options)
         end = minimise(reduced, w, steps=9, damping=1e-3, scaling="identity")
         scale = made.problem.scales[0] if rows == "data" else 1.0
@@ -273,26 +277,46 @@ def test_final_errors_of_figures_5_and_6(paper, kind, options, error, norm):
     assert norm is None or end == pytest.approx(norm, rel=0.01)
 
 
+def assert_near(found, expected, tolerance):
+    """The median of runs that differ by rounding alone, up to the range of the runs, which must be small."""
+    spread = np.ptp(found)
+    assert spread < 0.1 * expected, f"the runs end from {min(found):.4g} to {max(found):.4g}"
+    assert np.median(found) == pytest.approx(expected, abs=tolerance + spread)
+
+
+@pytest.mark.slow
 def test_differentiating_all_iterations_gives_the_papers_figure(paper):
-    found, end, *_ = paper("unrolled", maxiter=500, **cg_as_paper)
-    assert found == pytest.approx(10.7, abs=0.3) and end == pytest.approx(0.163, rel=0.02)
+    runs = [paper("unrolled", maxiter=500, start=k, **cg_as_paper)[:2] for k in range(3)]
+    errors, norms = zip(*runs, strict=True)
+    assert_near(errors, 10.7, 0.3)
+    assert_near(norms, 0.163, 0.003)
 
 
-@pytest.mark.parametrize(
-    ("iterations", "error"), [(1, 23.0), (5, 12.4), (10, 11.5), (25, 11.0), (50, 11.2), (100, 10.9)]
-)
+@pytest.mark.parametrize(("iterations", "error"), [(1, 23.0), (5, 12.4), (10, 11.5), (25, 11.0), (50, 11.2)])
 def test_inexact_projections_of_figures_10_and_11(paper, iterations, error):
     found, *_ = paper("unrolled", maxiter=iterations, **cg_as_paper)
     assert found == pytest.approx(error, abs=0.3)
 
 
-@pytest.mark.parametrize(
-    ("percent", "low", "high"), [(50, 37.0, 37.5), (70, 37.0, 37.5), (90, 10.0, 15.0), (95, 10.0, 13.5)]
-)
-def test_differentiating_the_last_percent_of_figures_8_and_9(paper, percent, low, high):
-    """No progress at 50 and 70; at 90 and 95 the answer is rounding noise, somewhere in this range."""
+@pytest.mark.slow
+def test_a_hundred_iterations_of_figures_10_and_11_up_to_rounding(paper):
+    """Rounding decides whether the last three steps are taken or refused: 10.4 or 10.9 at the end."""
+    found = [paper("unrolled", maxiter=100, start=k, **cg_as_paper)[0] for k in range(9)]
+    assert_near(found, 10.9, 0.3)
+
+
+@pytest.mark.parametrize("percent", [50, 70])
+def test_differentiating_the_last_half_of_figures_8_and_9_makes_no_progress(paper, percent):
     found, *_ = paper("last", last=2 * percent, maxiter=200, **cg_as_paper)
-    assert low < found < high
+    assert found == pytest.approx(37.23, abs=0.3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("percent", [90, 95])
+def test_differentiating_the_last_tenth_of_figures_8_and_9_is_rounding_noise(paper, percent):
+    """Better than without a derivative (25.7 %), not better than exact ones (10.71 %), and never the same."""
+    found = [paper("last", last=2 * percent, maxiter=200, start=k, **cg_as_paper)[0] for k in range(4)]
+    assert 10.71 - 0.3 < np.median(found) < 15 and np.ptp(found) > 0.1
 
 
 def test_jacobians_of_the_papers_problem(paper):
