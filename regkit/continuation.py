@@ -288,8 +288,8 @@ def length(problem, w: torch.Tensor, change: torch.Tensor, theta: float) -> floa
     """
     if not hasattr(problem, "grid"):
         return float(change.norm())
-    x, y = problem.points, problem.transform
-    cells = (y(w + change, x) - y(w, x)) / torch.tensor(problem.grid.spacing).to(w)
+    y = problem.motion
+    cells = (y(w + change) - y(w)) / torch.tensor(problem.grid.spacing).to(w)
     return float(cells.square().sum(1).mean().sqrt()) / max(1.0, theta**0.25)
 
 

@@ -43,7 +43,7 @@ class Operator:
 
     def dense(self, like: torch.Tensor) -> torch.Tensor:
         """All entries (m, n), of the type and on the device of ``like``."""
-        return self.forward(torch.eye(self.shape[1], dtype=like.dtype, device=like.device))
+        return self @ torch.eye(self.shape[1], dtype=like.dtype, device=like.device)
 
     def diagonal(self, like: torch.Tensor) -> torch.Tensor:
         """The entries A₁₁, A₂₂, … (n,) of a square operator; here by n products, one at a time."""
@@ -65,7 +65,10 @@ class Operator:
             fits = other.ndim in (1, 2) and len(other) == self.shape[1]
             shape = tuple(other.shape)
             require(fits, f"expected {self.shape[1]} rows for an operator {self.shape}, got {shape}")
-            return self.forward(other)
+            product, expected = self.forward(other), (self.shape[0], *shape[1:])
+            shape = tuple(product.shape)
+            require(shape == expected, f"expected a product of shape {expected}, got {shape}: see columnwise")
+            return product
         if not isinstance(other, Operator):
             return NotImplemented
         require(
@@ -105,7 +108,10 @@ class Operator:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FunctionOperator(Operator):
-    """An operator from two functions; the parts of an expression are such."""
+    """An operator from two functions; the parts of an expression are such.
+
+    Both have to take columns as well: ``columnwise`` makes a function of one vector do so.
+    """
 
     shape: tuple[int, int]
     _forward: Map
@@ -166,6 +172,54 @@ class Diagonal(Operator):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class LowRankUpdate(Diagonal):
+    """diag(d) + U K Uᵀ for d (n,), U (n, k) and K (k, k) symmetric, with k far below n."""
+
+    U: torch.Tensor
+    K: torch.Tensor
+
+    def forward(self, x):
+        return super().forward(x) + self.U @ (self.K @ (self.U.T @ x))
+
+    adjoint = forward
+
+    def dense(self, like):
+        return super().dense(like) + (self.U @ self.K @ self.U.T).to(like)
+
+    def diagonal(self, like):
+        return super().diagonal(like) + ((self.U @ self.K) * self.U).sum(1).to(like)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Blocks(Operator):
+    """A small matrix for every point: yᵢ = Bᵢ xᵢ, i = 1, …, n. Vectors are read point by point.
+
+    Args:
+        blocks (n, a, b): the matrices Bᵢ.
+
+    Example:
+        >>> B = Blocks(torch.tensor([[[1.0, 2.0]], [[0.0, 3.0]]]))
+        >>> B, B @ torch.ones(4)
+        (Blocks 2 × 4, tensor([3., 3.]))
+    """
+
+    blocks: torch.Tensor
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n·a, n·b)."""
+        n, a, b = self.blocks.shape
+        return n * a, n * b
+
+    def forward(self, x):
+        n, _, b = self.blocks.shape
+        return torch.einsum("nab,nb...->na...", self.blocks, x.reshape(n, b, *x.shape[1:])).flatten(0, 1)
+
+    def adjoint(self, y):
+        return Blocks(self.blocks.mT).forward(y)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Jacobian(Operator):
     """∂f/∂x at one point of any f: ℝⁿ → ℝᵐ, by torch.func: A v in forward mode, Aᵀ u in reverse mode.
 
@@ -193,10 +247,13 @@ class Jacobian(Operator):
         return len(self._reversed[0]), len(self.at)
 
     def forward(self, x):
-        return _columnwise(lambda v: torch.func.jvp(self.function, (self.at,), (v,))[1], x)
+        return _at_once(lambda v: torch.func.jvp(self.function, (self.at,), (v,))[1], x)
+
+    def dense(self, like):
+        return torch.func.jacfwd(self.function)(self.at).to(like)
 
     def adjoint(self, y):
-        return _columnwise(lambda u: self._reversed[1](u)[0], y)
+        return _at_once(lambda u: self._reversed[1](u)[0], y)
 
 
 class Hessian(Jacobian):
@@ -218,6 +275,18 @@ class Hessian(Jacobian):
         return self.forward(y)
 
 
-def _columnwise(function: Map, x: torch.Tensor) -> torch.Tensor:
-    """A function of vectors, applied to a vector or to all columns of a matrix at once."""
+def _at_once(function: Map, x: torch.Tensor) -> torch.Tensor:
+    """A function of vectors that torch.func understands, applied to a vector or to all columns at once."""
     return function(x) if x.ndim == 1 else torch.func.vmap(function, in_dims=1, out_dims=1)(x)
+
+
+def columnwise(function: Map) -> Map:
+    """A function of a vector (n,) that takes columns (n, k) as well, one after the other.
+
+    Example:
+        >>> turned = columnwise(lambda x: x.flip(0))
+        >>> turned(torch.tensor([1.0, 2.0])), turned(torch.eye(2))
+        (tensor([2., 1.]), tensor([[0., 1.],
+                [1., 0.]]))
+    """
+    return lambda x: function(x) if x.ndim == 1 else torch.stack([function(c) for c in x.T], dim=1)

@@ -29,7 +29,8 @@ import scipy.optimize
 import torch
 
 from regkit._require import require
-from regkit.problems import Counted, Objective, Point
+from regkit.operators import Operator
+from regkit.problems import Counted, Kind, Objective, Point
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,10 @@ class _Run:
         entry = Iteration(len(self.history), point.w, point.loss, norm, step, control, accepted is not None)
         self.history.append(entry)
         small, tiny, short = self.gtol * self.start, self.ftol * abs(point.loss), self.xtol * (1 + size)
-        if norm == 0 and not point.hessian(self.kind).any():
+        if norm == 0 and not self.bends(point):
             self.stop("flat: gradient and Hessian are exactly zero; do the images overlap?")
+        elif not math.isfinite(norm):
+            self.stop("not finite: NaN or infinity in the gradient")
         elif norm <= small:
             self.stop(f"gradient: norm {norm:.1e} ≤ gtol · J(w₀) = {small:.1e}", True)
         elif self.promised <= tiny:
@@ -128,6 +131,11 @@ class _Run:
         if self.callback is not None and self.callback(entry):
             self.stop("callback: asked to stop")
 
+    def bends(self, point: Counted) -> bool:
+        """Whether the Hessian is anything but zero: its product with a vector of random numbers tells."""
+        v = torch.randn(len(point.w), generator=torch.Generator().manual_seed(0)).to(point.w)
+        return bool((point.curvature(self.kind) @ v).any())
+
     def stop(self, message: str, converged: bool = False) -> None:
         """The first reason counts."""
         if not self.message:
@@ -138,23 +146,69 @@ class _Run:
 
 
 def newton_trust(
-    objective, w: torch.Tensor, *, hessian: str = "exact", radius: float = 1.0, **limits
+    objective: Objective,
+    w: torch.Tensor,
+    *,
+    hessian: Kind = "exact",
+    radius: float = 1.0,
+    subproblem: Literal["exact", "krylov"] = "exact",
+    **limits,
 ) -> Result:
-    """Newton's method in a trust region, SciPy's ``trust-exact``: minimise gᵀs + ½ sᵀHs over ‖s‖ ≤ Δ.
+    """Newton's method in a trust region: each step minimises a quadratic model over ‖s‖ ≤ Δ.
 
-    Goes downhill even where H is indefinite; quadratic convergence near a minimum. hessian: "exact" or
-    "gauss-newton"; radius: the first Δ, which then adapts. ``control`` is the decrease over the promised
-    decrease: near 1 the quadratic model is right; below 0.15 the step is rejected.
-    Source: Conn, Gould & Toint, Trust-Region Methods (2000), https://doi.org/10.1137/1.9780898719857.
+        gᵀs + ½ sᵀHs
+
+    Goes downhill even where H is indefinite; quadratic convergence near a minimum.
+
+    Args:
+        objective: with second derivatives of the kind ``hessian``.
+        w (p,): the start.
+        hessian: "exact" or "gauss-newton".
+        radius: the first Δ, in the norm of w, which then adapts.
+        subproblem: "exact" for SciPy's ``trust-exact``, which factorises H; "krylov" for conjugate
+            gradients that stop early (Steihaug, Toint) and need only products with H: for thousands
+            of parameters.
+        limits: see the module.
+
+    Returns:
+        The ``Result``. ``control`` is the decrease over the promised decrease: near 1 the quadratic
+        model is right; below 0.15 the step is rejected.
+
+    Raises:
+        ValueError: for another subproblem or kind, or a start that cannot be evaluated.
+
+    Example:
+        >>> from regkit.problems import Functions
+        >>> valley = Functions(lambda w: (1 - w[0]) ** 2 + 100 * (w[1] - w[0] ** 2) ** 2)
+        >>> start = torch.tensor([-1.2, 1.0], dtype=torch.float64)
+        >>> for subproblem in ("exact", "krylov"):
+        ...     found = newton_trust(valley, start, subproblem=subproblem)
+        ...     print([round(value, 6) for value in found.x.tolist()], found.converged)
+        [1.0, 1.0] True
+        [1.0, 1.0] True
+
+    Source:
+        Conn, Gould & Toint, Trust-Region Methods (2000), https://doi.org/10.1137/1.9780898719857;
+        Steihaug (1983), https://doi.org/10.1137/0720042
     """
+    known = subproblem in ("exact", "krylov")
+    require(known, f'expected subproblem "exact" or "krylov", got {subproblem!r}')
     run = _Run(objective, w, hessian, **limits)
-    trial = run.point
+    if not run.message:
+        (_factorised if subproblem == "exact" else _truncated)(run, radius)
+    return run.result()
+
+
+def _factorised(run: _Run, radius: float) -> None:
+    """The iterations of ``newton_trust`` by SciPy."""
+    trial, asked = run.point, run.point.w.numpy(force=True).astype(float)
 
     def at(x: np.ndarray) -> Counted:
         """SciPy asks for loss, gradient and Hessian at one x after the other: they share a point."""
-        nonlocal trial
-        if not np.array_equal(x, trial.w.numpy(force=True)):
-            trial = run.evaluate(torch.from_numpy(x.copy()).to(w))
+        nonlocal trial, asked
+        if not np.array_equal(x, asked):
+            asked = x.copy()
+            trial = run.evaluate(torch.from_numpy(asked).to(run.point.w, copy=True))
         return trial
 
     def loss(x: np.ndarray) -> float:
@@ -166,25 +220,86 @@ def newton_trust(
 
     def note(intermediate_result) -> None:
         old, s = run.point, trial.w - run.point.w
-        promised = -float(old.gradient @ s + 0.5 * (s @ old.hessian(hessian) @ s))
-        accepted = np.array_equal(intermediate_result.x, trial.w.numpy(force=True))
+        promised = -float(old.gradient @ s + 0.5 * (s @ old.hessian(run.kind) @ s))
+        accepted = np.array_equal(intermediate_result.x, asked)
         ratio = (old.loss - trial.loss) / promised if promised else math.nan
         run.note(trial if accepted else None, float(s.norm()), ratio, promised)
         if run.message:
             raise StopIteration
 
-    if not run.message:
-        end = scipy.optimize.minimize(
-            loss,
-            array(run.point.w),
-            jac=lambda x: array(at(x).gradient),
-            hess=lambda x: array(at(x).hessian(hessian)),
-            method="trust-exact",
-            callback=note,
-            options={"initial_trust_radius": radius, "gtol": 0.0, "maxiter": run.limit + 1},
-        )
-        run.stop(f"loss: rounding hides any further decrease ({end.message})", end.status == 2)
-    return run.result()
+    end = scipy.optimize.minimize(
+        loss,
+        asked,
+        jac=lambda x: array(at(x).gradient),
+        hess=lambda x: array(at(x).hessian(run.kind)),
+        method="trust-exact",
+        callback=note,
+        options={"initial_trust_radius": radius, "gtol": 0.0, "maxiter": run.limit + 1},
+    )
+    run.stop(f"loss: rounding hides any further decrease ({end.message})", end.status == 2)
+
+
+def _truncated(run: _Run, radius: float) -> None:
+    """The iterations of ``newton_trust`` by truncated conjugate gradients, with SciPy's rules for Δ."""
+    first, H = float(run.point.gradient.norm()), None
+    while not run.message:
+        point = run.point
+        H = point.curvature(run.kind) if H is None else H
+        # The closer to the minimum, the more exact a step is worth: then convergence is superlinear.
+        rtol = min(0.5, math.sqrt(float(point.gradient.norm()) / first))
+        s, Hs = steihaug(H, point.gradient, radius, rtol)
+        length, promised = float(s.norm()), -float(point.gradient @ s + 0.5 * (s @ Hs))
+        trial = run.evaluate(point.w + s)
+        ratio = (point.loss - trial.loss) / promised if promised else math.nan
+        accepted = ratio > 0.15  # False for NaN
+        if not ratio >= 0.25:
+            radius = 0.25 * length
+        elif ratio > 0.75 and length > 0.99 * radius:
+            radius = 2 * radius
+        H = None if accepted else H
+        run.note(trial if accepted else None, length, ratio, promised)
+
+
+def steihaug(H: Operator, g: torch.Tensor, radius: float, rtol: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """A step s that lowers gᵀs + ½ sᵀHs within ‖s‖ ≤ Δ, by conjugate gradients that start at 0.
+
+    They end at a residual ‖Hs + g‖ ≤ rtol ‖g‖, at the border, or in a direction of negative curvature,
+    which they follow to the border. The first iterate minimises along −g: the step is never worse.
+
+    Args:
+        H: symmetric, p ← p.
+        g (p,): the gradient.
+        radius: Δ.
+        rtol: how small the residual is to become.
+
+    Returns:
+        s and H s, each (p,).
+
+    Example:
+        >>> from regkit.operators import Matrix
+        >>> H, g = Matrix(torch.diag(torch.tensor([2.0, -1.0]))), torch.tensor([2.0, 0.1])
+        >>> s, Hs = steihaug(H, g, radius=3.0, rtol=1e-6)
+        >>> round(float(s.norm()), 5), bool(g @ s + 0.5 * s @ Hs < -4)
+        (3.0, True)
+
+    Source:
+        Steihaug (1983), https://doi.org/10.1137/0720042; Nocedal & Wright (2006), algorithm 7.2
+    """
+    s, Hs, r, d = torch.zeros_like(g), torch.zeros_like(g), g, -g
+    for _ in range(2 * len(g)):
+        Hd, rr = H @ d, r @ r
+        bend = d @ Hd
+        step = rr / bend
+        if not (bend > 0 and (s + step * d).norm() < radius):
+            # the t > 0 with ‖s + t d‖ = Δ
+            dd, sd, rest = d @ d, s @ d, radius**2 - s @ s
+            step = rest / (sd + (sd**2 + dd * rest).sqrt())
+            return s + step * d, Hs + step * Hd
+        s, Hs, r = s + step * d, Hs + step * Hd, r + step * Hd
+        if r.norm() <= rtol * g.norm():
+            break
+        d = -r + (r @ r) / rr * d
+    return s, Hs
 
 
 def levenberg_marquardt(
@@ -267,15 +382,40 @@ def levenberg_marquardt(
     return run.result()
 
 
-def gauss_newton(objective, w: torch.Tensor, **limits) -> Result:
+def gauss_newton(objective: Objective, w: torch.Tensor, *, solver=None, **limits) -> Result:
     """Gauss-Newton: w ← w − t H⁻¹g with H = JᵀJ (+ λM) and t = 1, ½, ¼, … until the loss falls.
 
-    ``control`` is t. Source: Nocedal & Wright (2006), section 10.3.
+    Args:
+        objective: with second derivatives of the kind "gauss-newton".
+        w (p,): the start.
+        solver: of H s = −g. None factorises the matrix H. An iterative one of ``regkit.linear``, such
+            as ``CG(rtol=0.1, maxiter=60)``, needs only products with H: for thousands of parameters.
+        limits: see the module.
+
+    Returns:
+        The ``Result``; ``control`` is t.
+
+    Raises:
+        ValueError: for a start that cannot be evaluated.
+
+    Example:
+        >>> from regkit.problems import Residual
+        >>> circle = Residual(lambda w: torch.stack([w @ w - 2, w[0] - w[1]]))
+        >>> found = gauss_newton(circle, torch.tensor([3.0, 0.5], dtype=torch.float64))
+        >>> [round(value, 6) for value in found.x.tolist()], found.converged
+        ([1.0, 1.0], True)
+
+    Source:
+        Nocedal & Wright (2006), section 10.3, https://doi.org/10.1007/978-0-387-40065-5
     """
     run = _Run(objective, w, "gauss-newton", **limits)
     while not run.message:
-        direction = _solve(run.point.hessian("gauss-newton"), -run.point.gradient)
-        if direction is None:
+        g = run.point.gradient
+        if solver is None:
+            direction = _solve(run.point.hessian("gauss-newton"), -g)
+        else:
+            direction = solver.prepare(run.point.curvature("gauss-newton"))(-g).x
+        if direction is None or not direction @ g < 0:
             run.stop("singular Hessian: not all parameters are determined; try levenberg_marquardt")
             break
         _line_search(run, direction, 1.0)
@@ -300,7 +440,7 @@ def _line_search(run: _Run, direction: torch.Tensor, t: float) -> float:
     promised, trial = -t * slope / 2, run.evaluate(point.w + t * direction)
     while not trial.loss <= point.loss + 1e-4 * t * slope:  # also for NaN
         t /= 2
-        if promised <= run.ftol * point.loss or t * length <= run.xtol:
+        if not (promised > run.ftol * point.loss and t * length > run.xtol):  # also for NaN
             run.note(None, t * length, t, promised)
             run.stop("step: stalled, no step in the search direction lowers the loss")
             return t

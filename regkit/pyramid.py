@@ -16,13 +16,36 @@ from regkit._require import require
 from regkit.continuation import Path, Step, follow
 from regkit.grid import Grid
 from regkit.registration import Registration
+from regkit.regularizers import Refined
 
 
 def pyramid(problem: Registration, levels: int) -> list[Registration]:
-    """The problem at ``levels`` image sizes, the smallest first: from one to the next smaller, blocks of 2ᵈ
-    cells are averaged. Ω, and so the meaning of w, stays.
+    """The problem at ``levels`` image sizes, the smallest first; ``problem`` itself is the last.
 
-    Errors: ValueError for a shape that cannot be halved so often.
+    From one to the next smaller, blocks of 2ᵈ cells are averaged. Ω stays, and with it the meaning of
+    w for a transformation that has the same parameters at every size. Another one becomes its
+    ``coarser()``; ``level.transform.refine(w)`` takes w from the level before to ``level``.
+
+    Args:
+        problem: the finest level.
+        levels: how many there are to be.
+
+    Raises:
+        ValueError: for a shape that cannot be halved so often.
+
+    Example:
+        >>> from regkit.data import hands_phantom
+        >>> from regkit.optimize import newton_trust
+        >>> pair = hands_phantom(32)
+        >>> problem = Registration(pair.template, pair.reference, pair.grid)
+        >>> w = None
+        >>> for level in pyramid(problem, 3):
+        ...     w = level.transform.identity() if w is None else level.transform.refine(w)
+        ...     w = newton_trust(level.at(10.0), w).x
+        ...     print(level.grid.shape)
+        (8, 8)
+        (16, 16)
+        (32, 32)
     """
     shape, factor = problem.grid.shape, 2 ** (levels - 1)
     fits = levels >= 1 and all(cells % factor == 0 for cells in shape)
@@ -42,7 +65,10 @@ def _halved(problem: Registration) -> Registration:
         for name, image in images.items()
         if image is not None
     }
-    return replace(problem, grid=grid, **halved)
+    transform, regulariser = problem.transform.coarser(), problem.regulariser
+    if regulariser is not None and transform is not problem.transform:
+        regulariser = Refined(regulariser, problem.transform.refine)
+    return replace(problem, grid=grid, transform=transform, regulariser=regulariser, **halved)
 
 
 def multilevel(
@@ -68,6 +94,7 @@ def multilevel(
         return stopped
 
     for level in pyramid(problem, levels):
+        w0 = level.transform.refine(w0) if steps else w0
         path = follow(level, thetas, w0, callback=watch, **options)
         steps, w0 = steps + path.steps, path.w
         if stopped:

@@ -1,98 +1,136 @@
-"""Registration as least squares: find w such that the moved template T(y(x; w)) looks like the reference R.
+"""Registration: find w such that the moved template T(y(x; w)) looks like the reference R.
 
-    J(w; θ) = ½‖r(w)‖² + λ S(w),    r = √ω (T(y(x; w)) − R(x)),    S(w) = ½ (w − w₀)ᵀ M (w − w₀)
+    J(w; θ) = D(T(y(x; w)), R(x)) + λS(w)
 
-Both images are smoothed with the same θ; ω is the cell volume, times a mask. One evaluation of the spline
-gives T, ∇T and ∇²T at y, and the chain rule does the rest; for least squares
+Both images are smoothed with the same θ. D is a distance, by default the squared difference
 
-    gradient       Jᵀr              = Σ ωᵢrᵢ ∇Tᵢᵀ ∂yᵢ/∂w
-    Gauss-Newton   JᵀJ              = Σ ωᵢ (∂yᵢ/∂w)ᵀ ∇Tᵢ∇Tᵢᵀ ∂yᵢ/∂w
-    Hessian        JᵀJ + Σ rᵢ∇²rᵢ   : ∇T∇Tᵀ becomes ∇T∇Tᵀ + r∇²T, and y adds its own second derivative.
+    D = ½‖r‖²,    r = √ω (T(y(x; w)) − R(x)),
 
-Every derivative is there twice: ``method="closed"`` is the above, ``method="autodiff"`` is torch.func.
+where ω is the cell volume, times a mask; λS is a regulariser, or nothing. One evaluation of the
+spline gives T, ∇T and ∇²T at y, and the chain rule does the rest. With a = ∂D/∂t and C = ∂²D/∂t²,
+which for the squared difference are ωr and diag ω, and A = ∇T · ∂y/∂w (n, p):
+
+    gradient       Aᵀa           = Σ aᵢ∇Tᵢᵀ ∂yᵢ/∂w
+    Gauss-Newton   AᵀCA          = Σ ωᵢ (∂yᵢ/∂w)ᵀ ∇Tᵢ∇Tᵢᵀ ∂yᵢ/∂w
+    Hessian        AᵀCA + Σ aᵢ∇² : ω∇T∇Tᵀ becomes ω∇T∇Tᵀ + a∇²T, and y adds its own second derivative.
+
+Second derivatives come in two forms: ``hessian`` is a matrix (p, p), ``curvature`` the same as an
+operator, for more parameters than a matrix could hold. And every derivative is there twice:
+``method="closed"`` is the above, ``method="autodiff"`` is torch.func.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import torch
 
 from regkit._require import image_tensor, require
-from regkit.distances import NCC, SSD
+from regkit.distances import SSD, Distance
 from regkit.grid import Grid
+from regkit.operators import Blocks, Diagonal, LowRankUpdate, Operator
+from regkit.problems import Kind
+from regkit.regularizers import Regulariser
 from regkit.spline import SmoothingBasis, evaluate
-from regkit.transforms import Affine, Transform
+from regkit.transforms import Affine, Motion, Transform
+
+Method = Literal["closed", "autodiff"]
 
 
-@dataclass(frozen=True)
-class Quadratic:
-    """The regulariser λS(w) = ½ λ (w − w₀)ᵀ M (w − w₀) keeps w near w₀. M (p, p) is symmetric; None means
-    I.
-    """
-
-    strength: float
-    w0: torch.Tensor
-    matrix: torch.Tensor | None = None
-
-    def hessian(self) -> torch.Tensor:
-        M = torch.eye(len(self.w0)).to(self.w0) if self.matrix is None else self.matrix
-        return self.strength * M
-
-    def gradient(self, w: torch.Tensor) -> torch.Tensor:
-        return self.hessian() @ (w - self.w0)
-
-    def value(self, w: torch.Tensor) -> torch.Tensor:
-        return 0.5 * (w - self.w0) @ self.gradient(w)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Registration:
     """Two images and how they are to be compared: everything but w and θ.
 
-    template, reference: floating-point images of shape ``grid.shape``. weights: None, or a mask or any
-    weights ≥ 0 of that shape, fixed to the reference. regulariser: None or a ``Quadratic``.
+    Args:
+        template (grid.shape, any unit): the image that is moved, floating-point.
+        reference (grid.shape, the same unit): the image that stays.
+        grid: the box and the cells of both.
+        transform: y(x; w).
+        distance: how much the moved template and the reference differ.
+        weights (grid.shape): a mask or any weights ≥ 0, fixed to the reference; None for 1.
+        regulariser: λS(w); None for 0.
 
-    Errors: ValueError where shapes, kinds or dimensions do not fit, or weights are negative or all zero.
+    Raises:
+        ValueError: where shapes, kinds or dimensions do not fit, for weights that are negative or
+            all zero, and for a distance or a transformation that is none.
+
+    Example:
+        >>> grid = Grid((8.0,), (8,))
+        >>> hill = torch.exp(-0.5 * (grid.axis(0) - 3) ** 2)
+        >>> problem = Registration(hill, hill.roll(2), grid, Affine(1))
+        >>> problem
+        Registration of 8 cells: Affine(dim=1, center=None), SSD()
+        >>> problem.at(0.0).gradient(problem.transform.identity()).shape
+        torch.Size([2])
     """
 
     template: torch.Tensor
     reference: torch.Tensor
     grid: Grid
     transform: Transform = field(default_factory=Affine)
-    distance: SSD | NCC = field(default_factory=SSD)
+    distance: Distance = field(default_factory=SSD)
     weights: torch.Tensor | None = None
-    regulariser: Quadratic | None = None
+    regulariser: Regulariser | None = None
 
     def __post_init__(self):
-        template, reference = image_tensor(self.template), image_tensor(self.reference)
-        weights = torch.ones_like(reference)
+        known = isinstance(self.distance, Distance)
+        require(known, f"expected a Distance, such as distances.SSD(), got {self.distance!r}")
+        known = isinstance(self.transform, Transform)
+        require(known, f"expected a Transform, such as transforms.Affine(), got {self.transform!r}")
+        known = self.regulariser is None or isinstance(self.regulariser, Regulariser)
+        require(known, f"expected a Regulariser, such as regularizers.Quadratic, got {self.regulariser!r}")
+        images = {"template": image_tensor(self.template), "reference": image_tensor(self.reference)}
         if self.weights is not None:
-            weights = torch.as_tensor(self.weights).to(reference)
-        for name, part in {"template": template, "reference": reference, "weights": weights}.items():
-            shape = tuple(part.shape)
+            images["weights"] = torch.as_tensor(self.weights).to(images["reference"])
+        for name, image in images.items():
+            shape = tuple(image.shape)
             require(shape == self.grid.shape, f"expected {name} of shape {self.grid.shape}, got {shape}")
-        kinds = [f"{image.dtype} on {image.device}" for image in (template, reference)]
+            object.__setattr__(self, name, image)
+        kinds = [f"{image.dtype} on {image.device}" for image in (self.template, self.reference)]
         require(kinds[0] == kinds[1], f"expected images of one kind, got {kinds[0]} and {kinds[1]}")
         dims = self.grid.dim, self.transform.dim
         require(
             dims[0] == dims[1], f"expected a transformation in {dims[0]} dimensions, got one in {dims[1]}"
         )
-        usable = weights.isfinite().all() & (weights >= 0).all() & (weights > 0).any()
+        omega = self.omega
+        usable = omega.isfinite().all() & (omega >= 0).all() & (omega > 0).any()
         require(usable, "expected finite weights ≥ 0, not all of them zero")
-        object.__setattr__(self, "bases", (SmoothingBasis(template), SmoothingBasis(reference)))
-        points = self.grid.points(reference.dtype, reference.device)
-        object.__setattr__(self, "points", points.T.contiguous().T)  # each coordinate in one piece: faster
-        object.__setattr__(self, "omega", self.grid.cell_volume * weights.reshape(-1))
 
-    def at(self, theta) -> Objective:
+    def __repr__(self) -> str:
+        cells = " × ".join(map(str, self.grid.shape))
+        extra = "".join(f", {name}" for name in ("weights", "regulariser") if getattr(self, name) is not None)
+        return f"Registration of {cells} cells: {self.transform}, {self.distance}{extra}"
+
+    @cached_property
+    def bases(self) -> tuple[SmoothingBasis, SmoothingBasis]:
+        """Template and reference, ready for any θ."""
+        return SmoothingBasis(self.template), SmoothingBasis(self.reference)
+
+    @cached_property
+    def motion(self) -> Motion:
+        """The transformation at the points of the grid."""
+        return self.transform.on(self.grid, self.reference.dtype, self.reference.device)
+
+    @property
+    def points(self) -> torch.Tensor:
+        """The points of the grid, (n, d)."""
+        return self.motion.points
+
+    @cached_property
+    def omega(self) -> torch.Tensor:
+        """ω, (n,): the cell volume times the weights."""
+        weights = torch.ones_like(self.reference) if self.weights is None else self.weights
+        return self.grid.cell_volume * weights.reshape(-1)
+
+    def at(self, theta: float | torch.Tensor) -> Objective:
         """J for one θ ≥ 0: a few small matrix products, no system is solved."""
         c, s = (basis.coefficients(theta) for basis in self.bases)
         return Objective(self, theta, c, at_centres(s))
 
-    def gradient_theta(self, w: torch.Tensor, theta) -> torch.Tensor:
-        """∂/∂θ ∇J(w; θ), shape (p,), exact."""
+    def gradient_theta(self, w: torch.Tensor, theta: float | torch.Tensor) -> torch.Tensor:
+        """∂/∂θ ∇J(w; θ), (p,), exact."""
         return self.at(theta).gradient_theta(w)
 
 
@@ -106,10 +144,15 @@ def at_centres(c: torch.Tensor) -> torch.Tensor:
     return c.reshape(-1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Objective:
-    """J(w) for one θ, with the template's spline coefficients and the reference's values at the points
-    (n,).
+    """J(w) for one θ: the template's spline, and the reference's values at the points.
+
+    Args:
+        problem: the registration.
+        theta: θ.
+        coefficients (grid.shape): of the smoothed template.
+        reference (n,): the smoothed reference at the points of the grid.
     """
 
     problem: Registration
@@ -117,123 +160,151 @@ class Objective:
     coefficients: torch.Tensor
     reference: torch.Tensor
 
-    def point(self, w: torch.Tensor, order: int = 2) -> Point:
-        """All that is known at w from one evaluation of the template with ``order`` derivatives.
+    def __repr__(self) -> str:
+        return f"Objective at θ = {float(self.theta):g} of {self.problem}"
 
-        It has .residual, .loss, and for order 1 .gradient, .jacobian, for order 2 .hessian(kind).
+    def point(self, w: torch.Tensor, order: int = 2) -> Evaluation:
+        """All that is known at w (p,) from one evaluation of the template with ``order`` derivatives.
+
+        It has .loss and .residual; for order 1 also .gradient, .jacobian and what is Gauss-Newton's;
+        for order 2 the exact .hessian() and .curvature().
         """
-        y = self.problem.transform(w, self.problem.points)
-        template = evaluate(self.coefficients, self.problem.grid, y, order)
-        return Point(self, w, template if order else (template,))
+        template = evaluate(self.coefficients, self.problem.grid, self.problem.motion(w), order)
+        return Evaluation(self, w, template if order else (template,))
 
     def residual(self, w: torch.Tensor) -> torch.Tensor:
-        """r(w), shape (n,), without the regulariser."""
+        """r(w), (n,), without the regulariser; a ValueError if the distance has none."""
         return self.point(w, 0).residual
 
     def loss(self, w: torch.Tensor) -> torch.Tensor:
-        """J(w) = ½‖r‖² + λS(w), a tensor without dimensions."""
+        """J(w) = D + λS(w), a tensor without dimensions."""
         return self.point(w, 0).loss
 
-    def gradient(self, w: torch.Tensor, method: str = "closed") -> torch.Tensor:
-        """∇J(w), shape (p,)."""
+    def gradient(self, w: torch.Tensor, method: Method = "closed") -> torch.Tensor:
+        """∇J(w), (p,)."""
         if _autodiff(method):
             return torch.func.grad(self.loss)(w)
         return self.point(w, 1).gradient
 
-    def jacobian(self, w: torch.Tensor, method: str = "closed") -> torch.Tensor:
-        """∂r/∂w, shape (n, p)."""
+    def jacobian(self, w: torch.Tensor, method: Method = "closed") -> torch.Tensor:
+        """∂r/∂w, (n, p); a ValueError if the distance has no residual."""
         if _autodiff(method):
             return torch.func.jacfwd(self.residual)(w)
         return self.point(w, 1).jacobian
 
-    def hessian(self, w: torch.Tensor, kind: str = "exact", method: str = "closed") -> torch.Tensor:
-        """∇²J(w), shape (p, p); ``kind="gauss-newton"`` leaves out Σ rᵢ∇²rᵢ."""
+    def hessian(self, w: torch.Tensor, kind: Kind = "exact", method: Method = "closed") -> torch.Tensor:
+        """∇²J(w), (p, p); ``kind="gauss-newton"`` leaves out Σ aᵢ∇²."""
         gauss_newton, regulariser = _gauss_newton(kind), self.problem.regulariser
         if not _autodiff(method):
             return self.point(w, 1 if gauss_newton else 2).hessian(kind)
         if not gauss_newton:
             return torch.func.jacfwd(torch.func.grad(self.loss))(w)
         jacobian = self.jacobian(w, method)
-        return jacobian.T @ jacobian + (0 if regulariser is None else regulariser.hessian())
+        return jacobian.T @ jacobian + (0 if regulariser is None else regulariser.hessian(w).dense(w))
 
     def gradient_theta(self, w: torch.Tensor) -> torch.Tensor:
-        """∂/∂θ ∇J(w; θ), shape (p,), exact. With a = ∂J/∂t, and a dot for the rate of change with θ, it is
+        """∂/∂θ ∇J(w; θ), (p,), exact. With a dot for the rate of change with θ it is
 
-        Σ (ȧᵢ∇Tᵢ + aᵢ∇Ṫᵢ)ᵀ ∂yᵢ/∂w,    ȧ = ∂²J/∂t² Ṫ + ∂²J/∂t∂s Ṙ.
+        Σ (ȧᵢ∇Tᵢ + aᵢ∇Ṫᵢ)ᵀ ∂yᵢ/∂w,    ȧ = ∂²D/∂t² Ṫ + ∂²D/∂t∂s Ṙ.
         """
         problem, point = self.problem, self.point(w, 1)
         template_rate, reference_rate = (basis.theta_derivative(self.theta) for basis in problem.bases)
-        y = problem.transform(w, problem.points)
-        value, slope = evaluate(template_rate, problem.grid, y, 1)
-        D, U, K = problem.distance.second(*point.images, "exact")
-        rate = D * value + problem.distance.mixed(*point.images, at_centres(reference_rate))
-        if U is not None:
-            rate = rate + U @ (K @ (U.T @ value))
+        value, slope = evaluate(template_rate, problem.grid, problem.motion(w), 1)
+        rate = problem.distance.curvature(*point.images, "exact") @ value
+        rate = rate + problem.distance.mixed(*point.images, at_centres(reference_rate))
         slope = rate[:, None] * point.template[1] + point.first[:, None] * slope
-        return problem.transform.chain_gradient(w, problem.points, slope)
+        return problem.motion.chain_gradient(w, slope)
 
 
-@dataclass(frozen=True)
-class Point:
-    """J and its derivatives at w, from ``template`` = (T, ∇T, ∇²T) at y(x; w), as far as these were asked
-    for.
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation:
+    """J and its derivatives at one w, from one evaluation of the template at y(x; w).
+
+    Args:
+        objective: J at one θ.
+        w (p,): the parameters.
+        template: T (n,), ∇T (n, d), ∇²T (n, d, d) at y, as far as these were asked for.
     """
 
     objective: Objective
     w: torch.Tensor
     template: tuple[torch.Tensor, ...]
 
+    def __repr__(self) -> str:
+        return f"Evaluation: {self.objective}"
+
     @property
     def images(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """t, s, ω as ``distances`` want them."""
+        """t, s, ω as ``distances`` want them, each (n,)."""
         return self.template[0], self.objective.reference, self.objective.problem.omega
 
     @cached_property
     def residual(self) -> torch.Tensor:
+        """r, (n,); a ValueError if the distance has none."""
         return self.objective.problem.distance.residual(*self.images)
 
     @cached_property
     def loss(self) -> torch.Tensor:
-        loss, regulariser = 0.5 * (self.residual @ self.residual), self.objective.problem.regulariser
-        return loss if regulariser is None else loss + regulariser.value(self.w)
+        """J, a tensor without dimensions."""
+        problem = self.objective.problem
+        loss = problem.distance.value(*self.images)
+        return loss if problem.regulariser is None else loss + problem.regulariser.value(self.w)
 
     @cached_property
     def first(self) -> torch.Tensor:
-        """a = ∂J/∂t, shape (n,)."""
+        """a = ∂D/∂t, (n,)."""
         return self.objective.problem.distance.first(*self.images)
 
     def _chain_gradient(self, factor: torch.Tensor) -> torch.Tensor:
         """Σ factorᵢ ∇Tᵢᵀ ∂yᵢ/∂w."""
-        problem = self.objective.problem
-        return problem.transform.chain_gradient(self.w, problem.points, factor[:, None] * self.template[1])
+        return self.objective.problem.motion.chain_gradient(self.w, factor[:, None] * self.template[1])
 
     @cached_property
     def gradient(self) -> torch.Tensor:
+        """∇J, (p,)."""
         gradient, regulariser = self._chain_gradient(self.first), self.objective.problem.regulariser
         return gradient if regulariser is None else gradient + regulariser.gradient(self.w)
 
     @cached_property
     def jacobian(self) -> torch.Tensor:
+        """∂r/∂w, (n, p); a ValueError if the distance has no residual."""
         problem = self.objective.problem
-        rows = problem.transform.chain_rows(self.w, problem.points, self.template[1])
-        return problem.distance.jacobian(*self.images, rows)
+        return problem.distance.jacobian(*self.images, problem.motion.chain_rows(self.w, self.template[1]))
 
-    def hessian(self, kind: str = "exact") -> torch.Tensor:
-        """Σ ∂yᵀ (D∇T∇Tᵀ + a∇²T) ∂y + a∇Tᵀ∂²y, plus what the distance and the regulariser add."""
+    def hessian(self, kind: Kind = "exact") -> torch.Tensor:
+        """Σ ∂yᵀ (∇T C ∇Tᵀ + a∇²T) ∂y + a∇Tᵀ∂²y, plus the regulariser's, (p, p)."""
         problem, exact = self.objective.problem, not _gauss_newton(kind)
         if exact and len(self.template) < 3:  # ∇²T was not asked for before
             return self.objective.point(self.w, 2).hessian(kind)
-        D, U, K = problem.distance.second(*self.images, kind)
-        slope = self.template[1].T  # (d, n)
-        curvature, first = (D * slope)[:, None] * slope, None
+        C, motion = problem.distance.curvature(*self.images, kind), problem.motion
+        slope, first = self.template[1].T, None  # (d, n)
+        diagonal = C.entries if isinstance(C, Diagonal) else torch.zeros_like(slope[0])
+        bend = (diagonal * slope)[:, None] * slope
         if exact:
-            curvature = curvature + self.first * self.template[2].movedim(0, -1)
+            bend = bend + self.first * self.template[2].movedim(0, -1)
             first = self.first[:, None] * self.template[1]
-        hessian = problem.transform.chain_hessian(self.w, problem.points, curvature.movedim(-1, 0), first)
-        if U is not None:
-            V = torch.stack([self._chain_gradient(column) for column in U.T])
-            hessian = hessian + V.T @ K @ V
-        return hessian if problem.regulariser is None else hessian + problem.regulariser.hessian()
+        hessian = motion.chain_hessian(self.w, bend.movedim(-1, 0), first)
+        if isinstance(C, LowRankUpdate):
+            V = torch.stack([self._chain_gradient(column) for column in C.U.T])
+            hessian = hessian + V.T @ C.K @ V
+        elif not isinstance(C, Diagonal):
+            rows = motion.chain_rows(self.w, self.template[1])
+            hessian = hessian + rows.T @ (C @ rows)
+        regulariser = problem.regulariser
+        return hessian if regulariser is None else hessian + regulariser.hessian(self.w).dense(self.w)
+
+    def curvature(self, kind: Kind = "exact") -> Operator:
+        """The same as an operator p ← p: a product costs one with ∂y/∂w and one with its adjoint."""
+        problem, exact = self.objective.problem, not _gauss_newton(kind)
+        if exact and len(self.template) < 3:
+            return self.objective.point(self.w, 2).curvature(kind)
+        Y, slope = problem.motion.derivative(self.w), Blocks(self.template[1][:, None])
+        inner, second = slope.T @ problem.distance.curvature(*self.images, kind) @ slope, None
+        if exact:
+            inner = inner + Blocks(self.first[:, None, None] * self.template[2])
+            second = problem.motion.second(self.w, self.first[:, None] * self.template[1])
+        parts = [second, None if problem.regulariser is None else problem.regulariser.hessian(self.w)]
+        return sum((part for part in parts if part is not None), start=Y.T @ inner @ Y)
 
 
 def _autodiff(method: str) -> bool:

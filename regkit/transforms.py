@@ -1,58 +1,150 @@
 """Transformations y(x; w): where in the template does the point x of the reference look?
 
 ``w`` is one flat tensor (p,); x and y are lists of points (n, d) in the units of the grid. A
-transformation is a small frozen object that says how to read w; it holds no parameters itself. Besides y
-it offers the chain rule in the three forms that registration needs. For functions φᵢ of the points yᵢ,
+transformation is a small frozen object that says how to read w; it holds no parameters itself. At
+fixed points it becomes a ``Motion``, w ↦ y, which knows its derivatives. Many parameters need them
+as operators, a few are faster with the chain rule written out. For functions φᵢ of the points yᵢ,
 with gᵢ = ∇φᵢ and Hᵢ = ∇²φᵢ:
 
+    derivative       ∂y/∂w                                                    operator (n·d ← p)
+    second           Σᵢ gᵢᵀ ∂²yᵢ/∂w²                                          operator (p ← p)
     chain_rows       dφᵢ/dw      = gᵢᵀ ∂yᵢ/∂w                                 (n, p)
     chain_gradient   dΣφᵢ/dw     = Σᵢ gᵢᵀ ∂yᵢ/∂w                              (p,)
     chain_hessian    d²Σφᵢ/dw²   = Σᵢ (∂yᵢ/∂w)ᵀ Hᵢ ∂yᵢ/∂w + gᵢᵀ ∂²yᵢ/∂w²      (p, p)
 
-``Transform`` leaves all derivatives to torch.func: a new transformation needs only y. ``Affine`` and its
-children have closed forms instead, which never build the (n, d, p) array ∂y/∂w.
+A new transformation needs only ``parameters`` and y: ``Motion`` leaves the rest to torch.func. One
+whose derivatives are known returns its own ``Motion`` from ``on``, as ``Affine`` does.
 """
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 
 import torch
 
 from regkit._require import points_tensor, require
+from regkit.grid import Grid
+from regkit.operators import Hessian, Jacobian, Matrix, Operator
 
 
 @dataclass(frozen=True)
 class Transform:
-    """Any y(x; w) in ``dim`` dimensions: a subclass gives ``parameters`` (p) and ``__call__(w, x)``."""
+    """Any y(x; w) in ``dim`` dimensions: a subclass gives ``parameters`` and ``__call__(w, x)``.
+
+    Args:
+        dim: the number of dimensions d.
+
+    Example:
+        >>> class Wave(Transform):
+        ...     parameters = 2
+        ...     def __call__(self, w, x):
+        ...         return x + w[0] * (w[1] * x.flip(1)).sin()
+        >>> motion = Wave().on(Grid((6.0, 6.0), (3, 3)))
+        >>> w = torch.tensor([0.5, 1.0], dtype=torch.float64)
+        >>> motion(w).shape, motion.derivative(w)
+        (torch.Size([9, 2]), Jacobian 18 × 2)
+    """
 
     dim: int = 2
 
+    @property
+    def parameters(self) -> int:
+        """Length p of w."""
+        raise NotImplementedError("a transformation says how many parameters it has")
+
+    def __call__(self, w: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """The moved points y(x; w).
+
+        Args:
+            w (p,): the parameters.
+            x (n, d), in the unit of the grid: the points.
+
+        Returns:
+            y (n, d), in the same unit.
+        """
+        raise NotImplementedError("a transformation says where the points go")
+
+    def on(
+        self,
+        x: Grid | torch.Tensor,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str | None = None,
+    ) -> Motion:
+        """This transformation at fixed points.
+
+        Args:
+            x: a grid, whose cell centres are meant, or points (n, d).
+            dtype, device: of the cell centres of a grid.
+        """
+        if isinstance(x, Grid):
+            x = x.points(dtype, device).T.contiguous().T  # each coordinate in one piece: faster
+        return Motion(self, points_tensor(x, self.dim))
+
     def jacobian(self, w: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """∂y/∂w, shape (n, d, p), by forward mode."""
-        return torch.func.jacfwd(lambda v: self(v, x))(w)
+        """∂y/∂w in full, (n, d, p), for w (p,) and x (n, d)."""
+        return self.on(x).jacobian(w)
 
-    def hessian(self, w: torch.Tensor, x: torch.Tensor) -> torch.Tensor | None:
-        """∂²y/∂w², shape (n, d, p, p), forward over reverse; None where y is known to be linear in w."""
-        return torch.func.jacfwd(torch.func.jacrev(lambda v: self(v, x)))(w)
+    def coarser(self) -> Transform:
+        """The transformation for images of half as many cells a side; here the same one.
 
-    def chain_rows(self, w: torch.Tensor, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
-        """Rows gᵢᵀ ∂yᵢ/∂w, shape (n, p), for g of shape (n, d)."""
-        return torch.einsum("nd,ndp->np", g, self.jacobian(w, x))
+        One with more parameters on larger images returns a smaller one of its kind.
+        """
+        return self
 
-    def chain_gradient(self, w: torch.Tensor, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
-        """Σᵢ gᵢᵀ ∂yᵢ/∂w, shape (p,): one vector-Jacobian product."""
-        return torch.func.grad(lambda v: (g * self(v, x)).sum())(w)
+    def refine(self, w: torch.Tensor) -> torch.Tensor:
+        """The parameters w of ``coarser()`` as parameters of this one; here they are the same."""
+        return w
 
-    def chain_hessian(self, w, x, H: torch.Tensor, g: torch.Tensor | None = None) -> torch.Tensor:
-        """Σᵢ (∂yᵢ/∂w)ᵀ Hᵢ ∂yᵢ/∂w + gᵢᵀ ∂²yᵢ/∂w², shape (p, p), for H (n, d, d). Without g: the first term."""
-        jacobian = self.jacobian(w, x)
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Motion:
+    """A transformation at fixed points: w ↦ y (n, d), with its derivatives by torch.func.
+
+    Args:
+        transform: the transformation.
+        points (n, d): where it is evaluated.
+
+    A subclass that knows better replaces ``derivative`` and ``second``, or the chain rules.
+    """
+
+    transform: Transform
+    points: torch.Tensor
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} of {len(self.points)} points: {self.transform}"
+
+    def __call__(self, w: torch.Tensor) -> torch.Tensor:
+        """y(xᵢ; w) at all points, (n, d)."""
+        return self.transform(w, self.points)
+
+    def derivative(self, w: torch.Tensor) -> Operator:
+        """∂y/∂w as an operator n·d ← p; y is read point by point, as ``y.reshape(-1)``."""
+        return Jacobian(lambda v: self(v).reshape(-1), w)
+
+    def second(self, w: torch.Tensor, g: torch.Tensor) -> Operator | None:
+        """Σᵢ gᵢᵀ ∂²yᵢ/∂w² as an operator p ← p, for g (n, d); None where y is known to be linear in w."""
+        return Hessian(torch.func.grad(lambda v: (g * self(v)).sum()), w)
+
+    def jacobian(self, w: torch.Tensor) -> torch.Tensor:
+        """∂y/∂w in full, (n, d, p): to look at, and for a few parameters."""
+        return self.derivative(w).dense(w).reshape(*self.points.shape, len(w))
+
+    def chain_rows(self, w: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        """Rows gᵢᵀ ∂yᵢ/∂w, (n, p), for g (n, d)."""
+        return torch.einsum("nd,ndp->np", g, self.jacobian(w))
+
+    def chain_gradient(self, w: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        """Σᵢ gᵢᵀ ∂yᵢ/∂w, (p,), for g (n, d): one product with the adjoint."""
+        return self.derivative(w).adjoint(g.reshape(-1))
+
+    def chain_hessian(self, w: torch.Tensor, H: torch.Tensor, g: torch.Tensor | None = None) -> torch.Tensor:
+        """Σᵢ (∂yᵢ/∂w)ᵀ Hᵢ ∂yᵢ/∂w + gᵢᵀ ∂²yᵢ/∂w², (p, p), for H (n, d, d). Without g: the first term."""
+        jacobian = self.jacobian(w)
         hessian = torch.einsum("ndp,nde,neq->pq", jacobian, H, jacobian)
-        if g is None:
-            return hessian
-        return hessian + torch.func.jacfwd(torch.func.grad(lambda v: (g * self(v, x)).sum()))(w)
+        second = None if g is None else self.second(w, g)
+        return hessian if second is None else hessian + second.dense(w)
 
 
 @dataclass(frozen=True)
@@ -74,7 +166,7 @@ class Affine(Transform):
             fits = len(self.center) == self.dim
             require(fits, f"expected a centre in {self.dim} dimensions, got {self.center}")
 
-    # How w describes the map: Translation and Rigid replace these three.
+    # How w describes the map: Translation and Rigid replace the first three.
 
     @property
     def parameters(self) -> int:
@@ -96,22 +188,18 @@ class Affine(Transform):
     def _center(self, like: torch.Tensor) -> torch.Tensor:
         return torch.tensor(self.center or [0.0] * self.dim, dtype=like.dtype, device=like.device)
 
-    def _offset(self, x: torch.Tensor) -> torch.Tensor:
-        """z = x − c."""
-        x = points_tensor(x, self.dim)
-        return x if self.center is None else x - self._center(x)
-
-    def _split(self, w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def split(self, w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """A (d, d) and b (d,)."""
         p = self.parameters
         require(tuple(w.shape) == (p,), f"expected parameters of shape ({p},), got {tuple(w.shape)}")
         A, b = self.lift(w).split([self.dim**2, self.dim])
         return A.reshape(self.dim, self.dim), b
 
     def __call__(self, w: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """y(x; w), shape (n, d)."""
-        A, b = self._split(w)
-        shift = b if self.center is None else b + self._center(b)
-        return torch.addmm(shift[:, None], A, self._offset(x).T).T
+        return self.on(x)(w)
+
+    def on(self, x, dtype=torch.float64, device=None) -> AffineMotion:
+        return AffineMotion(self, super().on(x, dtype, device).points)
 
     def identity(self, dtype=torch.float64, device=None) -> torch.Tensor:
         """The w with y(x; w) = x."""
@@ -120,7 +208,7 @@ class Affine(Transform):
 
     def matrix(self, w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(A, b₀) with y = A x + b₀, whatever the centre: A (d, d), b₀ (d,)."""
-        A, b = self._split(w)
+        A, b = self.split(w)
         c = self._center(b)
         return A, b + c - A @ c
 
@@ -141,44 +229,72 @@ class Affine(Transform):
         (A1, b1), (A2, b2) = self.matrix(w1), self.matrix(w2)
         return self.from_matrix(A1 @ A2, A1 @ b2 + b1)
 
-    def jacobian(self, w, x):
-        """∂y/∂w in full, shape (n, d, p): to look at. The chain rules below do without it."""
-        unit = torch.eye(self.dim, dtype=x.dtype, device=x.device)
-        return torch.stack([self.chain_rows(w, x, e.expand(x.shape)) for e in unit], dim=1)
 
-    def hessian(self, w, x):
-        return None if self.lift(w, 2) is None else super().hessian(w, x)
+@dataclass(frozen=True, eq=False, repr=False)
+class AffineMotion(Motion):
+    """``Affine``, or a child of it, at fixed points: closed forms that never build ∂y/∂w (n, d, p).
 
-    # z, g and H are used axis by axis, as (d, n) and (d², n): long rows suit the processor.
+    z, g and H are used axis by axis, as (d, n) and (d², n): long rows suit the processor.
+    """
 
-    def chain_rows(self, w, x, g):
-        """y is linear in (A, b): a row is the outer product (gᵢzᵢᵀ, gᵢ) with z = x − c; then times ∂a/∂w."""
-        z, g, E = self._offset(x).T, g.T, self.lift(w, 1)
-        rows = torch.cat([(g[:, None] * z).reshape(-1, len(x)), g]).T
+    transform: Affine
+
+    @cached_property
+    def z(self) -> torch.Tensor:
+        """x − c, (n, d)."""
+        c = self.transform.center
+        return self.points if c is None else self.points - self.transform._center(self.points)
+
+    @cached_property
+    def _extended(self) -> torch.Tensor:
+        """(x − c, 1), as (d + 1, n)."""
+        return torch.nn.functional.pad(self.z.T, (0, 0, 0, 1), value=1.0)
+
+    @cached_property
+    def _order(self) -> torch.Tensor:
+        """Where the entries of (A | b), row by row, are in the order that w wants: A, then b."""
+        d = self.transform.dim
+        table = torch.arange(d * (d + 1)).reshape(d, d + 1)
+        return torch.cat([table[:, :d].reshape(-1), table[:, d]]).to(self.points.device)
+
+    def __call__(self, w):
+        A, b = self.transform.split(w)
+        shift = b if self.transform.center is None else b + self.transform._center(b)
+        return torch.addmm(shift[:, None], A, self.z.T).T
+
+    def jacobian(self, w):
+        unit = torch.eye(self.transform.dim, dtype=w.dtype, device=w.device)
+        return torch.stack([self.chain_rows(w, e.expand(self.points.shape)) for e in unit], dim=1)
+
+    def second(self, w, g):
+        F = self.transform.lift(w, 2)
+        return None if F is None else Matrix(torch.tensordot(self._lifted_gradient(g), F, dims=1))
+
+    def chain_rows(self, w, g):
+        """y is linear in (A, b): a row is the outer product (gᵢzᵢᵀ, gᵢ); then times ∂a/∂w."""
+        z, g, E = self.z.T, g.T, self.transform.lift(w, 1)
+        rows = torch.cat([(g[:, None] * z).reshape(-1, len(self.points)), g]).T
         return rows if E is None else rows @ E
 
-    def chain_gradient(self, w, x, g):
+    def chain_gradient(self, w, g):
         """(Σ gᵢzᵢᵀ, Σ gᵢ): a matrix product; then times ∂a/∂w."""
-        E = self.lift(w, 1)
-        gradient = torch.cat([(g.T @ self._offset(x)).reshape(-1), g.sum(0)])
+        gradient, E = self._lifted_gradient(g), self.transform.lift(w, 1)
         return gradient if E is None else gradient @ E
 
-    def chain_hessian(self, w, x, H, g=None):
+    def _lifted_gradient(self, g: torch.Tensor) -> torch.Tensor:
+        return torch.cat([(g.T @ self.z).reshape(-1), g.sum(0)])
+
+    def chain_hessian(self, w, H, g=None):
         """The Hessian is a table of moments Σ Hₖₗ zᵢzⱼ, here with z = (x − c, 1): again a matrix product."""
-        d, z = self.dim, torch.nn.functional.pad(self._offset(x).T, (0, 0, 0, 1), value=1.0)
-        moments = (H.reshape(-1, d * d).T[:, None] * z).reshape(-1, len(x)) @ z.T  # (k, l, i) by (j)
-        moments = (
-            moments.reshape(d, d, d + 1, d + 1).transpose(1, 2).reshape(d * (d + 1), -1)
-        )  # (k, i) by (l, j)
-        rows = torch.arange(d * (d + 1)).reshape(d, d + 1)  # where the entries of (A | b) are
-        order = torch.cat([rows[:, :d].reshape(-1), rows[:, d]]).to(x.device)  # as w wants them: A, then b
-        hessian = moments[order][:, order]
-        E, F = self.lift(w, 1), self.lift(w, 2)
+        d, z = self.transform.dim, self._extended
+        # (k, l, i) by (j), then (k, i) by (l, j)
+        moments = (H.reshape(-1, d * d).T[:, None] * z).reshape(-1, len(self.points)) @ z.T
+        moments = moments.reshape(d, d, d + 1, d + 1).transpose(1, 2).reshape(d * (d + 1), -1)
+        hessian, E = moments[self._order][:, self._order], self.transform.lift(w, 1)
         if E is not None:
             hessian = E.T @ hessian @ E
-        if F is not None and g is not None:
-            hessian = hessian + torch.tensordot(Affine(d, self.center).chain_gradient(w, x, g), F, dims=1)
-        return hessian
+        second = None if g is None else self.second(w, g)
+        return hessian if second is None else hessian + second.matrix
 
 
 @dataclass(frozen=True)

@@ -196,7 +196,7 @@ def test_evaluations_are_counted_as_they_are_made(hands, found):
     made = []
 
     class Watched:
-        grid, points, transform = hands.grid, hands.points, hands.transform
+        grid, motion = hands.grid, hands.motion
 
         def at(self, theta):
             objective = hands.at(theta)

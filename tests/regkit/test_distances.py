@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from regkit.checks import taylor_test
-from regkit.distances import NCC, SSD
+from regkit.distances import NCC, SSD, Distance, ResidualDistance
 
 DISTANCES = [SSD(), NCC()]
 each = pytest.mark.parametrize("distance", DISTANCES, ids=lambda d: type(d).__name__)
@@ -24,10 +24,6 @@ def images(random):
 
 def loss(distance, t, s, weights):
     return 0.5 * distance.residual(t, s, weights).square().sum()
-
-
-def dense(D, U, K):
-    return torch.diag(D) + (0 if U is None else U @ K @ U.T)
 
 
 def test_least_squares_by_hand():
@@ -64,7 +60,7 @@ def test_what_is_masked_does_not_count(distance, images, random):
 def test_derivatives_pass_taylor(distance, images, random):
     t, s, weights = images
     v = random(30)
-    second = v @ dense(*distance.second(t, s, weights, "exact")) @ v
+    second = v @ (distance.curvature(t, s, weights) @ v)
     result = taylor_test(
         lambda u: loss(distance, u, s, weights),
         t,
@@ -88,6 +84,47 @@ def test_derivatives_agree_with_autodiff(distance, images, random):
     close = lambda a, b: torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)  # noqa: E731
     close(distance.jacobian(t, s, weights, columns), jacobian @ columns)
     close(distance.first(t, s, weights), jacobian.T @ distance.residual(t, s, weights))
-    close(dense(*distance.second(t, s, weights, "gauss-newton")), jacobian.T @ jacobian)
+    close(distance.curvature(t, s, weights, "gauss-newton").dense(t), jacobian.T @ jacobian)
     exact = torch.func.jacfwd(torch.func.grad(lambda u: loss(distance, u, s, weights)))(t)
-    close(dense(*distance.second(t, s, weights, "exact")), exact)
+    close(distance.curvature(t, s, weights).dense(t), exact)
+
+
+class ByValue(Distance):
+    """Another distance, of which only the value is known."""
+
+    def __init__(self, other):
+        self.value = other.value
+
+
+class ByResidual(ResidualDistance):
+    """Another distance, of which only the residual is known."""
+
+    def __init__(self, other):
+        self.residual = other.residual
+
+
+@each
+@pytest.mark.parametrize("wrap", [ByValue, ByResidual])
+def test_a_value_or_a_residual_is_enough(wrap, distance, images, random):
+    """Everything by torch.func, against the closed forms."""
+    t, s, weights = images
+    plain, v, columns = wrap(distance), random(30), random(30, 4)
+    close = lambda a, b: torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-14)  # noqa: E731
+    close(plain.value(t, s, weights), loss(distance, t, s, weights))
+    close(plain.first(t, s, weights), distance.first(t, s, weights))
+    close(plain.curvature(t, s, weights) @ v, distance.curvature(t, s, weights) @ v)
+    close(plain.curvature(t, s, weights) @ columns, distance.curvature(t, s, weights) @ columns)
+    close(plain.mixed(t, s, weights, v), distance.mixed(t, s, weights, v))
+    if wrap is ByResidual:
+        ours = plain.curvature(t, s, weights, "gauss-newton")
+        close(ours @ v, distance.curvature(t, s, weights, "gauss-newton") @ v)
+        close(plain.jacobian(t, s, weights, columns), distance.jacobian(t, s, weights, columns))
+
+
+def test_without_a_residual_there_is_no_gauss_newton(images):
+    plain = ByValue(SSD())
+    with pytest.raises(ValueError, match='expected kind "exact" for ByValue, which has no residual'):
+        plain.curvature(*images, "gauss-newton")
+    for ask in (lambda: plain.residual(*images), lambda: plain.jacobian(*images, images[0][:, None])):
+        with pytest.raises(ValueError, match="expected a distance with a residual, got ByValue"):
+            ask()

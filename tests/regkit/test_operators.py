@@ -6,7 +6,15 @@ import pytest
 import torch
 
 from regkit.checks import adjoint_test
-from regkit.operators import Diagonal, FunctionOperator, Hessian, Jacobian, Matrix
+from regkit.operators import (
+    Blocks,
+    Diagonal,
+    FunctionOperator,
+    Hessian,
+    Jacobian,
+    LowRankUpdate,
+    Matrix,
+)
 
 
 @pytest.fixture
@@ -46,6 +54,23 @@ def test_diagonals_of_all_kinds(parts, random):
     assert torch.equal(Diagonal(d).dense(d), d.diag())
 
 
+def test_blocks_and_low_rank_updates_are_the_matrices_they_stand_for(random):
+    B, d, U, K = random(3, 2, 4), random(5), random(5, 2), random(2, 2)
+    cases = (
+        (Blocks(B), torch.block_diag(*B)),
+        (Blocks(B[:, :1]), torch.block_diag(*B[:, :1])),
+        (LowRankUpdate(d, U, K + K.T), d.diag() + U @ (K + K.T) @ U.T),
+    )
+    for operator, matrix in cases:
+        assert operator.shape == tuple(matrix.shape)
+        x, columns = random(matrix.shape[1]), random(matrix.shape[1], 3)
+        for right in (x, columns):
+            assert torch.allclose(operator @ right, matrix @ right, atol=1e-14)
+        assert torch.allclose(operator.dense(x), matrix, atol=1e-14)
+        assert torch.allclose(operator.T.dense(x), matrix.T, atol=1e-14)
+    assert torch.allclose(operator.diagonal(x), matrix.diagonal(), atol=1e-14)
+
+
 def test_derivatives_of_a_function_are_those_by_hand(random):
     """f = (x₁x₂, sin x₂, x₃²), and ∇φ of φ = x₁x₂² + x₃⁴."""
     x = random(3)
@@ -73,6 +98,8 @@ def test_what_does_not_fit_is_refused(parts, random):
         F @ F
     with pytest.raises(ValueError, match="of one shape"):
         F + F.T
+    with pytest.raises(ValueError, match=r"expected a product of shape \(2, 3\), got \(6,\): see columnwise"):
+        FunctionOperator((2, 2), lambda x: x.reshape(-1), lambda y: y) @ random(2, 3)
     with pytest.raises(TypeError):
         F + 1.0
     with pytest.raises(TypeError):

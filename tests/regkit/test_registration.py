@@ -4,7 +4,9 @@ one.
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 from functools import partial
 
 import numpy as np
@@ -12,11 +14,13 @@ import pytest
 import scipy.optimize
 import torch
 
-from regkit.checks import taylor_test
-from regkit.data import bumps, paper_hands
-from regkit.distances import NCC, SSD
+from regkit.checks import adjoint_test, taylor_test
+from regkit.data import bumps, mri, paper_hands
+from regkit.distances import NCC, SSD, Distance
 from regkit.grid import Grid
-from regkit.registration import Quadratic, Registration, at_centres
+from regkit.optimize import gauss_newton, newton_trust
+from regkit.registration import Registration, at_centres
+from regkit.regularizers import Quadratic
 from regkit.spline import SmoothingBasis, evaluate
 from regkit.transforms import Affine, Rigid, Transform, Translation
 
@@ -45,7 +49,7 @@ def case(request, random):
     grid = Grid(EXTENT[:dim], SHAPE[:dim])
     transform = kind(dim, center=[side / 2 for side in grid.extent])
     mask = torch.rand(grid.shape, generator=torch.Generator().manual_seed(0)) > 0.2
-    pull = Quadratic(0.3, transform.identity(), torch.diag(random(transform.parameters) ** 2))
+    pull = Quadratic(0.3, torch.diag(random(transform.parameters) ** 2), transform.identity())
     problem = Registration(random(*grid.shape), random(*grid.shape), grid, transform, distance, mask, pull)
     return problem, transform.identity() + 0.2 * random(transform.parameters)
 
@@ -67,7 +71,7 @@ def test_loss_by_hand():
 def test_regulariser_by_hand():
     grid, w = Grid((2,), (3,)), tensor([3.0, 1.0])
     image = torch.zeros(3).double()
-    pull = Quadratic(0.5, tensor([1.0, 0.0]), tensor([[2.0, 1], [1, 4]]))
+    pull = Quadratic(0.5, tensor([[2.0, 1], [1, 4]]), tensor([1.0, 0.0]))
     objective = Registration(image, image, grid, Affine(1), regulariser=pull).at(0.0)
     assert float(objective.loss(w)) == 0.25 * (2 * 4 + 2 * 2 + 4)
     assert objective.gradient(w).tolist() == [0.5 * 5, 0.5 * 6]
@@ -103,7 +107,8 @@ def test_closed_form_equals_autodiff(case):
     pull = problem.regulariser
     close(objective.gradient(w), objective.jacobian(w).T @ objective.residual(w) + pull.gradient(w))
     close(
-        objective.hessian(w, "gauss-newton"), objective.jacobian(w).T @ objective.jacobian(w) + pull.hessian()
+        objective.hessian(w, "gauss-newton"),
+        objective.jacobian(w).T @ objective.jacobian(w) + pull.hessian().dense(w),
     )
 
 
@@ -120,6 +125,18 @@ def test_one_evaluation_serves_all(case):
         (point.hessian("gauss-newton"), objective.hessian(w, "gauss-newton")),
     ):
         close(shared, alone, 1e-13)
+
+
+def test_curvature_is_the_hessian_without_the_matrix(case, random):
+    problem, w = case
+    for order in (1, 2):
+        point = problem.at(THETA).point(w, order)
+        for kind in ("exact", "gauss-newton"):
+            H, v = point.curvature(kind), random(len(w))
+            assert H.shape == (len(w), len(w))
+            close(H @ v, point.hessian(kind) @ v)
+            close(H.T @ v, H @ v)
+            assert adjoint_test(H.forward, H.adjoint, v) < 1e-12
 
 
 def test_derivatives_pass_taylor(case, random):
@@ -175,6 +192,50 @@ def test_any_transformation_will_do(random):
     close(objective.jacobian(w), objective.jacobian(w, method="autodiff"))
     close(objective.hessian(w), objective.hessian(w, method="autodiff"))
     assert taylor_test(objective.gradient, w, v / 9, first=objective.hessian(w) @ v / 9).passes()
+    for kind in ("exact", "gauss-newton"):
+        close(objective.point(w).curvature(kind).dense(w), objective.hessian(w, kind))
+
+
+class MutualInformation(Distance):
+    """−Σ p log(p/(q r)) for the joint histogram p of two images, with margins q and r and smooth bins.
+
+    Eight lines are all that it takes: what a new distance needs is its value.
+    """
+
+    levels = torch.linspace(-20.0, 275.0, 16, dtype=torch.float64)
+
+    def value(self, t, s, weights):
+        share = lambda v: torch.exp(-0.5 * ((v[:, None] - self.levels) / 20.0) ** 2)  # noqa: E731
+        a, b = (h / h.sum(1, keepdim=True) for h in (share(t), share(s)))
+        p = (weights[:, None] * a).T @ b / weights.sum()
+        independent = p.sum(1, keepdim=True) * p.sum(0)
+        return -(p * (p / independent).log()).sum()
+
+
+def test_mutual_information_in_eight_lines():
+    """A slice and its inverted, non-linear copy, turned and shifted: no residual, no derivative by hand."""
+    image, grid = mri(64)
+    transform, w_true = Rigid(center=(128, 128)), tensor([math.radians(4.0), 5.0, -3.0])
+    moved = evaluate(SmoothingBasis(image).coefficients(0.0), grid, transform(w_true, grid.points()))
+    reference = 255 * (1 - (moved.clamp(0, 255) / 255) ** 0.6).reshape(64, 64)
+    objective = Registration(image, reference, grid, transform, MutualInformation()).at(1.0)
+    start, v = transform.identity(), tensor([0.02, 3.0, 2.0])
+    point = objective.point(start)
+    close(point.gradient, objective.gradient(start, method="autodiff"))
+    close(point.hessian(), objective.hessian(start, method="autodiff"), 1e-9)
+    close(point.curvature().dense(start), point.hessian())
+    first, second = point.gradient @ v, v @ point.hessian() @ v
+    result = taylor_test(objective.loss, start, v, order=2, first=first, second=second)
+    assert result.passes(), result.slopes
+    for subproblem in ("exact", "krylov"):
+        found = newton_trust(objective, start, subproblem=subproblem)
+        assert found.converged, found.message
+        off = (found.x - w_true).abs()
+        assert off[0] < math.radians(1.0) and off[1:].max() < 0.25 * grid.spacing[0]
+    plain = newton_trust(Registration(image, reference, grid, transform).at(1.0), start)
+    assert (plain.x - w_true).abs()[1:].max() > grid.spacing[0], "squared differences take them apart"
+    with pytest.raises(ValueError, match='expected kind "exact" for MutualInformation'):
+        gauss_newton(objective, start)
 
 
 def test_many_points_at_once_by_vmap(random):
@@ -245,6 +306,10 @@ GRID = Grid((1, 1), (4, 5))
             lambda: Registration(IMAGE.float(), IMAGE, GRID),
             r"images of one kind, got torch.float32 on cpu and",
         ),
+        (lambda: Registration(IMAGE, IMAGE, GRID, distance="ssd"), r"expected a Distance, .*, got 'ssd'"),
+        (lambda: Registration(IMAGE, IMAGE, GRID, distance=SSD), r"expected a Distance, .*, got <class"),
+        (lambda: Registration(IMAGE, IMAGE, GRID, regulariser=0.1), r"expected a Regulariser, .*, got 0.1"),
+        (lambda: Registration(IMAGE, IMAGE, GRID, "affine"), r"expected a Transform, .*, got 'affine'"),
         (
             lambda: Registration(IMAGE, IMAGE, GRID, Affine(3)),
             r"transformation in 2 dimensions, got one in 3",
@@ -280,3 +345,21 @@ def test_bad_input_says_what_is_wrong(make, message):
 def test_weights_may_come_from_numpy():
     problem = Registration(IMAGE, IMAGE, GRID, weights=np.ones((4, 5), dtype=bool))
     assert problem.omega.tolist() == [0.05] * 20
+
+
+def test_objects_copy_compare_and_print():
+    """None compares its tensors, and none prints them."""
+    pull = Quadratic(2, torch.eye(6).double(), torch.ones(6).double())
+    problem = Registration(IMAGE, IMAGE, GRID, weights=IMAGE, regulariser=pull)
+    objective = problem.at(1.0)
+    for thing in (problem, objective, objective.point(Affine().identity()), problem.regulariser):
+        assert thing == thing and thing in [1, thing] and thing != copy.copy(thing)
+        copied = pickle.loads(pickle.dumps(copy.deepcopy(thing)))
+        assert repr(copied) == repr(thing) and len(repr(thing)) < 150
+    again = copy.deepcopy(problem).at(1.0)
+    w = Affine().identity() + 0.1
+    assert again.gradient(w).equal(objective.gradient(w))
+    assert repr(problem) == (
+        "Registration of 4 × 5 cells: Affine(dim=2, center=None), SSD(), weights, regulariser"
+    )
+    assert repr(objective).startswith("Objective at θ = 1 of Registration of 4 × 5 cells")

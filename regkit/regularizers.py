@@ -1,0 +1,99 @@
+"""Regularisers λS(w): what w should be like when the images alone do not say.
+
+A regulariser gives ``value(w)``, ``gradient(w)`` (p,) and ``hessian(w)``, an operator p ← p. A new
+``Regulariser`` needs only its value: the rest is by torch.func.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from regkit._require import require
+from regkit.operators import Hessian, Map, Matrix, Operator
+
+
+class Regulariser:
+    """Any λS(w): a subclass gives ``value``.
+
+    Example:
+        >>> class Barrier(Regulariser):
+        ...     def value(self, w):
+        ...         return -w.log().sum()
+        >>> Barrier().gradient(torch.tensor([1.0, 2.0]))
+        tensor([-1.0000, -0.5000])
+    """
+
+    def value(self, w: torch.Tensor) -> torch.Tensor:
+        """λS(w), a tensor without dimensions, for w (p,)."""
+        raise NotImplementedError("a regulariser says what its value is")
+
+    def gradient(self, w: torch.Tensor) -> torch.Tensor:
+        """λ∇S(w), (p,)."""
+        return torch.func.grad(self.value)(w)
+
+    def hessian(self, w: torch.Tensor) -> Operator:
+        """λ∇²S(w) as an operator p ← p."""
+        return Hessian(self.gradient, w)
+
+
+@dataclass(frozen=True, eq=False)
+class Quadratic(Regulariser):
+    """λS(w) = ½ λ (w − w₀)ᵀ M (w − w₀) keeps w near w₀, or smooth.
+
+    Args:
+        strength: λ ≥ 0.
+        M: symmetric and positive semidefinite, a matrix (p, p) or an operator p ← p. ``Diagonal``
+            of ones keeps w near w₀; DᵀD with a difference operator D keeps w − w₀ smooth.
+        w0 (p,): where S is zero.
+
+    Raises:
+        ValueError: for an M that is not square or does not fit w₀, or a negative strength.
+
+    Example:
+        >>> pull = Quadratic(0.5, torch.tensor([[2.0, 1.0], [1.0, 4.0]]), torch.zeros(2))
+        >>> w = torch.tensor([1.0, 1.0])
+        >>> pull.value(w), pull.gradient(w), pull.hessian()
+        (tensor(2.), tensor([1.5000, 2.5000]), Matrix 2 × 2)
+    """
+
+    strength: float
+    M: torch.Tensor | Operator
+    w0: torch.Tensor
+
+    def __post_init__(self):
+        p, shape = len(self.w0), tuple(self.M.shape)
+        require(shape == (p, p), f"expected M of shape {(p, p)}, as w0 has {p} entries, got {shape}")
+        require(self.strength >= 0, f"expected a strength ≥ 0, got {self.strength}")
+
+    def hessian(self, w: torch.Tensor | None = None) -> Operator:
+        """λM as an operator p ← p, the same at every w."""
+        M = self.strength * self.M
+        return M if isinstance(M, Operator) else Matrix(M)
+
+    def gradient(self, w):
+        """λM (w − w₀), (p,)."""
+        return self.hessian() @ (w - self.w0)
+
+    def value(self, w):
+        return 0.5 * (w - self.w0) @ self.gradient(w)
+
+    def __repr__(self) -> str:
+        return f"Quadratic({self.strength:g}, p = {len(self.w0)})"
+
+
+@dataclass(frozen=True, eq=False)
+class Refined(Regulariser):
+    """Another regulariser, as coarser parameters v see it: λS(refine(v)).
+
+    Args:
+        regulariser: λS(w).
+        refine: v ↦ w, such as ``transform.refine``.
+    """
+
+    regulariser: Regulariser
+    refine: Map
+
+    def value(self, w):
+        return self.regulariser.value(self.refine(w))
