@@ -8,9 +8,11 @@ Modules, in the order in which the book meets them:
     data          images, all offline
     transforms    maps y(x; w) that move an image
     distances     how much two images differ
+    regularizers  what w should be like when the images alone do not say
     operators     linear maps that are given by what they do
     problems      what an optimiser is given: objectives, and what is known of them at one point
     registration  the loss J(w; θ) of a registration, with all its derivatives
+    runs          where a minimisation stands, and when it stops
     optimize      trust-region Newton, Levenberg-Marquardt, Gauss-Newton, gradient descent
     continuation  the path of the minimiser over θ: predictor and corrector, adaptive steps
     pyramid       smaller images first
@@ -29,13 +31,14 @@ import torch
 
 from regkit.checks import adjoint_test, taylor_test
 from regkit.continuation import Adaptive, follow
-from regkit.distances import NCC, SSD
+from regkit.distances import NCC, SSD, Distance
 from regkit.grid import Grid
 from regkit.linear import solve
 from regkit.optimize import gauss_newton, gradient_descent, levenberg_marquardt, newton_trust
-from regkit.problems import Residual
+from regkit.problems import Functions, Residual
 from regkit.pyramid import multilevel
-from regkit.registration import Quadratic, Registration
+from regkit.registration import Registration
+from regkit.regularizers import Quadratic
 from regkit.spline import SmoothingBasis, coefficients, evaluate
 from regkit.superres import SuperResolution, register_templates
 from regkit.transforms import Affine, Rigid, Transform, Translation
@@ -51,6 +54,8 @@ __all__ = [
     "SSD",
     "Adaptive",
     "Affine",
+    "Distance",
+    "Functions",
     "Grid",
     "Quadratic",
     "Reduced",

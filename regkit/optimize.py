@@ -4,24 +4,16 @@ An objective has ``point(w, order)``, see ``problems``: loss and derivatives at 
 ``problems.Functions`` makes an objective of plain functions, ``problems.Residual`` of any r(w). w is a flat
 floating-point tensor; nothing is traced, so no tape grows over the iterations.
 
-Every method takes these limits, and ``Result.message`` names the one that ended the run:
+Every method takes the limits of a ``runs.Run`` as further keywords (gtol, xtol, ftol, iterations, callback)
+and returns a ``runs.Result``.
 
-    gtol = 1e-9        gradient     ‖∇J(w)‖ ≤ gtol · J(w₀)              converged
-    xtol = 1e-12       step         ‖step‖ ≤ xtol · (1 + ‖w‖)           converged; if it was rejected: stalled
-    ftol = 1e-14       loss         promised decrease ≤ ftol · J(w)     converged, as far as rounding shows
-    iterations = 200   iterations   as many have been made              not converged
-
-or else: a flat objective, a singular Hessian, or ``callback(iteration)``, which gets every ``Iteration`` and
-ends the run by returning True. None of the limits depends on the unit of the grey values.
 Source: Nocedal & Wright (2006), chapters 3, 4 and 10, https://doi.org/10.1007/978-0-387-40065-5.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -31,118 +23,7 @@ import torch
 from regkit._require import require
 from regkit.operators import Operator
 from regkit.problems import Counted, Kind, Objective, Point
-
-
-@dataclass(frozen=True)
-class Iteration:
-    """Where a run stands after iteration ``number``; 0 is the start.
-
-    step: length of the step that was tried; accepted: False if w stayed where it was; control: the
-    method's own number (damping, step size, …; see there).
-    """
-
-    number: int
-    x: torch.Tensor
-    loss: float
-    gradient_norm: float
-    step: float
-    control: float
-    accepted: bool
-
-
-@dataclass(frozen=True)
-class Result:
-    """Where a run ended, x (p,), and how it got there.
-
-    evaluations: at how many points loss, gradient and Hessian were needed. point: what is known at x, .loss,
-    .gradient and .hessian(kind), computed already or when first asked for.
-    """
-
-    x: torch.Tensor
-    history: list[Iteration]
-    converged: bool
-    message: str
-    evaluations: dict[str, int]
-    point: Point
-
-    @property
-    def loss(self) -> float:
-        return self.history[-1].loss
-
-    @property
-    def iterations(self) -> int:
-        return len(self.history) - 1
-
-    @property
-    def path(self) -> torch.Tensor:
-        """The start and every accepted w, shape (k, p)."""
-        return torch.stack([entry.x for entry in self.history if entry.accepted])
-
-
-class _Run:
-    """The book-keeping of a run: evaluates, notes the history, decides when to stop."""
-
-    def __init__(self, objective, w, kind, gtol=1e-9, xtol=1e-12, ftol=1e-14, iterations=200, callback=None):
-        flat = isinstance(w, torch.Tensor) and w.ndim == 1 and w.is_floating_point()
-        require(flat, f"expected a flat floating-point tensor of parameters, got {w!r}")
-        known, name = hasattr(objective, "point"), type(objective).__name__
-        require(known, f"expected an objective with point(w, order), like problems.Functions, got {name}")
-        self.objective, self.kind, self.callback = objective, kind, callback
-        self.gtol, self.xtol, self.ftol, self.limit = gtol, xtol, ftol, iterations
-        self.counts = Counter(loss=0, gradient=0, hessian=0)
-        self.history, self.message, self.converged = [], "", False
-        self.point = self.evaluate(w.detach().clone())
-        self.start = abs(self.point.loss)
-        require(math.isfinite(self.start), f"expected a finite loss at the start, got {self.point.loss}")
-        self.note(self.point, math.nan, math.nan, math.inf)
-
-    def evaluate(self, w: torch.Tensor) -> Counted:
-        return Counted(self.objective.point(w, 2 if self.kind == "exact" else 1), self.counts)
-
-    def go_on_with(self, objective: Objective) -> None:
-        """Another objective: the point is evaluated anew, unless the two are equal."""
-        same, self.objective = objective == self.objective, objective
-        if not same:
-            self.point = self.evaluate(self.point.w)
-
-    def note(self, accepted: Counted | None, step: float, control: float, promised: float) -> None:
-        """End of an iteration: a step to ``accepted``, or None, for which the model promised a decrease."""
-        if not self.history or self.history[-1].accepted:
-            self.promised = promised  # by the first step from here, not by one shortened after a rejection
-        self.point = point = accepted or self.point
-        norm, size = float(point.gradient.norm()), float(point.w.norm())
-        entry = Iteration(len(self.history), point.w, point.loss, norm, step, control, accepted is not None)
-        self.history.append(entry)
-        small, tiny, short = self.gtol * self.start, self.ftol * abs(point.loss), self.xtol * (1 + size)
-        if norm == 0 and not self.bends(point):
-            self.stop("flat: gradient and Hessian are exactly zero; do the images overlap?")
-        elif not math.isfinite(norm):
-            self.stop("not finite: NaN or infinity in the gradient")
-        elif norm <= small:
-            self.stop(f"gradient: norm {norm:.1e} ≤ gtol · J(w₀) = {small:.1e}", True)
-        elif self.promised <= tiny:
-            self.stop(f"loss: promised decrease {self.promised:.1e} ≤ ftol · J = {tiny:.1e}", True)
-        elif step <= short and accepted:
-            self.stop(f"step: length {step:.1e} ≤ xtol · (1 + ‖w‖) = {short:.1e}", True)
-        elif step <= short:
-            self.stop(f"step: stalled, no step longer than {step:.1e} lowers the loss")
-        elif entry.number >= self.limit:
-            self.stop(f"iterations: {self.limit} made, gradient norm {norm:.1e}")
-        if self.callback is not None and self.callback(entry):
-            self.stop("callback: asked to stop")
-
-    def bends(self, point: Counted) -> bool:
-        """Whether the Hessian is anything but zero: its product with a vector of random numbers tells."""
-        v = torch.randn(len(point.w), generator=torch.Generator().manual_seed(0)).to(point.w)
-        return bool((point.curvature(self.kind) @ v).any())
-
-    def stop(self, message: str, converged: bool = False) -> None:
-        """The first reason counts."""
-        if not self.message:
-            self.message, self.converged = message, converged
-
-    def result(self) -> Result:
-        return Result(self.point.w, self.history, self.converged, self.message, self.counts, self.point)
+from regkit.runs import Result, Run
 
 
 def newton_trust(
@@ -193,13 +74,13 @@ def newton_trust(
     """
     known = subproblem in ("exact", "krylov")
     require(known, f'expected subproblem "exact" or "krylov", got {subproblem!r}')
-    run = _Run(objective, w, hessian, **limits)
+    run = Run(objective, w, hessian, **limits)
     if not run.message:
         (_factorised if subproblem == "exact" else _truncated)(run, radius)
     return run.result()
 
 
-def _factorised(run: _Run, radius: float) -> None:
+def _factorised(run: Run, radius: float) -> None:
     """The iterations of ``newton_trust`` by SciPy."""
     trial, asked = run.point, run.point.w.numpy(force=True).astype(float)
 
@@ -239,7 +120,7 @@ def _factorised(run: _Run, radius: float) -> None:
     run.stop(f"loss: rounding hides any further decrease ({end.message})", end.status == 2)
 
 
-def _truncated(run: _Run, radius: float) -> None:
+def _truncated(run: Run, radius: float) -> None:
     """The iterations of ``newton_trust`` by truncated conjugate gradients, with SciPy's rules for Δ."""
     first, H = float(run.point.gradient.norm()), None
     while not run.message:
@@ -350,7 +231,7 @@ def levenberg_marquardt(
         scaling in ("diagonal", "identity"), f'expected "diagonal" or "identity" scaling, got {scaling!r}'
     )
     require(damping >= 0, f"expected a damping ≥ 0, got {damping}")
-    run, growth = _Run(objective, w, "gauss-newton", **limits), 2.0
+    run, growth = Run(objective, w, "gauss-newton", **limits), 2.0
     mu = damping * (float(run.point.hessian("gauss-newton").diagonal().max()) if scaling == "identity" else 1)
 
     def attempt(w: torch.Tensor) -> Counted | None:
@@ -408,7 +289,7 @@ def gauss_newton(objective: Objective, w: torch.Tensor, *, solver=None, **limits
     Source:
         Nocedal & Wright (2006), section 10.3, https://doi.org/10.1007/978-0-387-40065-5
     """
-    run = _Run(objective, w, "gauss-newton", **limits)
+    run = Run(objective, w, "gauss-newton", **limits)
     while not run.message:
         g = run.point.gradient
         if solver is None:
@@ -427,14 +308,14 @@ def gradient_descent(objective, w: torch.Tensor, **limits) -> Result:
 
     ``control`` is t. It is here to be compared with: on images it needs very many iterations.
     """
-    run = _Run(objective, w, "gauss-newton", **limits)
+    run = Run(objective, w, "gauss-newton", **limits)
     t = run.start / max(float(run.point.gradient @ run.point.gradient), 1e-300)
     while not run.message:
         t = 2 * _line_search(run, -run.point.gradient, t)
     return run.result()
 
 
-def _line_search(run: _Run, direction: torch.Tensor, t: float) -> float:
+def _line_search(run: Run, direction: torch.Tensor, t: float) -> float:
     """One iteration: halve t until J(w + t d) ≤ J(w) + 10⁻⁴ t gᵀd, Armijo's condition. Returns the last t."""
     point, slope, length = run.point, float(run.point.gradient @ direction), float(direction.norm())
     promised, trial = -t * slope / 2, run.evaluate(point.w + t * direction)

@@ -72,11 +72,12 @@ class Quadratic(Regulariser):
         M = self.strength * self.M
         return M if isinstance(M, Operator) else Matrix(M)
 
-    def gradient(self, w):
+    def gradient(self, w: torch.Tensor) -> torch.Tensor:
         """λM (w − w₀), (p,)."""
         return self.hessian() @ (w - self.w0)
 
-    def value(self, w):
+    def value(self, w: torch.Tensor) -> torch.Tensor:
+        """½ λ (w − w₀)ᵀ M (w − w₀), a tensor without dimensions."""
         return 0.5 * (w - self.w0) @ self.gradient(w)
 
     def __repr__(self) -> str:
@@ -95,5 +96,6 @@ class Refined(Regulariser):
     regulariser: Regulariser
     refine: Map
 
-    def value(self, w):
+    def value(self, w: torch.Tensor) -> torch.Tensor:
+        """λS(refine(v)), a tensor without dimensions."""
         return self.regulariser.value(self.refine(w))

@@ -34,8 +34,8 @@ import torch
 
 from regkit._require import require
 from regkit.linear import Dual, apply_linear, cg, inverse_of, solve
-from regkit.optimize import Iteration, Result
 from regkit.problems import ResidualPoint
+from regkit.runs import Iteration, Result
 
 KINDS = ("none", "kaufman", "golub-pereyra", "implicit", "unrolled", "last")
 

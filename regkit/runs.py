@@ -1,0 +1,189 @@
+"""The record of a minimisation: where it stands, when it stops, and what is left of it.
+
+Every method of ``optimize`` takes these limits, and ``Result.message`` names the one that ended the run:
+
+    gtol = 1e-9        gradient     ‖∇J(w)‖ ≤ gtol · J(w₀)              converged
+    xtol = 1e-12       step         ‖step‖ ≤ xtol · (1 + ‖w‖)           converged; if it was rejected: stalled
+    ftol = 1e-14       loss         promised decrease ≤ ftol · J(w)     converged, as far as rounding shows
+    iterations = 200   iterations   as many have been made              not converged
+
+or else: a flat objective, a singular Hessian, a gradient that is not finite, or ``callback(iteration)``,
+which gets every ``Iteration`` and ends the run by returning True. None of the limits depends on the
+unit of the grey values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from regkit._require import require
+from regkit.problems import Counted, Kind, Objective, Point
+
+
+@dataclass(frozen=True, eq=False)
+class Iteration:
+    """Where a run stands after one iteration.
+
+    Args:
+        number: of the iteration; 0 is the start.
+        x (p,): w.
+        loss: J there.
+        gradient_norm: ‖∇J‖ there.
+        step: length of the step that was tried.
+        control: the method's own number, such as a damping or a step size; see there.
+        accepted: False if w stayed where it was.
+    """
+
+    number: int
+    x: torch.Tensor = field(repr=False)
+    loss: float
+    gradient_norm: float
+    step: float
+    control: float
+    accepted: bool
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Result:
+    """Where a run ended and how it got there.
+
+    Args:
+        x (p,): w at the end.
+        history: all iterations, the start first.
+        converged: whether the run ended where it should.
+        message: what ended it.
+        evaluations: at how many points "loss", "gradient" and "hessian" were needed.
+        point: what is known at x: .loss, .gradient, .hessian(kind) and .curvature(kind), computed
+            already or when first asked for.
+
+    Example:
+        >>> from regkit.optimize import gauss_newton
+        >>> from regkit.problems import Residual
+        >>> result = gauss_newton(Residual(lambda w: w - 1), torch.tensor([3.0]))
+        >>> result
+        Result: converged after 1 iterations, J = 0 (gradient: norm 0.0e+00 ≤ gtol · J(w₀) = 2.0e-09)
+        >>> result.path.tolist()
+        [[3.0], [1.0]]
+    """
+
+    x: torch.Tensor
+    history: list[Iteration]
+    converged: bool
+    message: str
+    evaluations: dict[str, int]
+    point: Point
+
+    def __repr__(self) -> str:
+        end = "converged" if self.converged else "not converged"
+        return f"Result: {end} after {self.iterations} iterations, J = {self.loss:.6g} ({self.message})"
+
+    @property
+    def loss(self) -> float:
+        """J at x."""
+        return self.history[-1].loss
+
+    @property
+    def iterations(self) -> int:
+        """How many were made, rejected ones included."""
+        return len(self.history) - 1
+
+    @property
+    def path(self) -> torch.Tensor:
+        """The start and every accepted w, (k, p)."""
+        return torch.stack([entry.x for entry in self.history if entry.accepted])
+
+
+class Run:
+    """The book-keeping of a run: evaluates, notes the history, decides when to stop.
+
+    A method reads ``point``, tries steps by ``evaluate``, and ends each iteration with ``note``, until
+    there is a ``message``.
+
+    Args:
+        objective: what is minimised.
+        w (p,): the start, flat and floating-point.
+        kind: of second derivative that the method needs.
+        gtol, xtol, ftol, iterations, callback: the limits, see the module.
+
+    Raises:
+        ValueError: for another kind of w or objective, or a loss at the start that is not finite.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        w: torch.Tensor,
+        kind: Kind,
+        gtol: float = 1e-9,
+        xtol: float = 1e-12,
+        ftol: float = 1e-14,
+        iterations: int = 200,
+        callback: Callable[[Iteration], bool | None] | None = None,
+    ):
+        flat = isinstance(w, torch.Tensor) and w.ndim == 1 and w.is_floating_point()
+        require(flat, f"expected a flat floating-point tensor of parameters, got {w!r}")
+        known, name = hasattr(objective, "point"), type(objective).__name__
+        require(known, f"expected an objective with point(w, order), like problems.Functions, got {name}")
+        self.objective, self.kind, self.callback = objective, kind, callback
+        self.gtol, self.xtol, self.ftol, self.limit = gtol, xtol, ftol, iterations
+        self.counts = Counter(loss=0, gradient=0, hessian=0)
+        self.history, self.message, self.converged = [], "", False
+        self.point = self.evaluate(w.detach().clone())
+        self.start = abs(self.point.loss)
+        require(math.isfinite(self.start), f"expected a finite loss at the start, got {self.point.loss}")
+        self.note(self.point, math.nan, math.nan, math.inf)
+
+    def evaluate(self, w: torch.Tensor) -> Counted:
+        """The objective at w, with as many derivatives as the method needs."""
+        return Counted(self.objective.point(w, 2 if self.kind == "exact" else 1), self.counts)
+
+    def go_on_with(self, objective: Objective) -> None:
+        """Another objective: the point is evaluated anew, unless the two are equal."""
+        same, self.objective = objective == self.objective, objective
+        if not same:
+            self.point = self.evaluate(self.point.w)
+
+    def note(self, accepted: Counted | None, step: float, control: float, promised: float) -> None:
+        """End of an iteration: a step to ``accepted``, or None, for which the model promised a decrease."""
+        if not self.history or self.history[-1].accepted:
+            self.promised = promised  # by the first step from here, not by one shortened after a rejection
+        self.point = point = accepted or self.point
+        norm, size = float(point.gradient.norm()), float(point.w.norm())
+        entry = Iteration(len(self.history), point.w, point.loss, norm, step, control, accepted is not None)
+        self.history.append(entry)
+        small, tiny, short = self.gtol * self.start, self.ftol * abs(point.loss), self.xtol * (1 + size)
+        if norm == 0 and not self.bends(point):
+            self.stop("flat: gradient and Hessian are exactly zero; do the images overlap?")
+        elif not math.isfinite(norm):
+            self.stop("not finite: NaN or infinity in the gradient")
+        elif norm <= small:
+            self.stop(f"gradient: norm {norm:.1e} ≤ gtol · J(w₀) = {small:.1e}", True)
+        elif self.promised <= tiny:
+            self.stop(f"loss: promised decrease {self.promised:.1e} ≤ ftol · J = {tiny:.1e}", True)
+        elif step <= short and accepted:
+            self.stop(f"step: length {step:.1e} ≤ xtol · (1 + ‖w‖) = {short:.1e}", True)
+        elif step <= short:
+            self.stop(f"step: stalled, no step longer than {step:.1e} lowers the loss")
+        elif entry.number >= self.limit:
+            self.stop(f"iterations: {self.limit} made, gradient norm {norm:.1e}")
+        if self.callback is not None and self.callback(entry):
+            self.stop("callback: asked to stop")
+
+    def bends(self, point: Counted) -> bool:
+        """Whether the Hessian is anything but zero: its product with a vector of random numbers tells."""
+        v = torch.randn(len(point.w), generator=torch.Generator().manual_seed(0)).to(point.w)
+        return bool((point.curvature(self.kind) @ v).any())
+
+    def stop(self, message: str, converged: bool = False) -> None:
+        """The first reason counts."""
+        if not self.message:
+            self.message, self.converged = message, converged
+
+    def result(self) -> Result:
+        """What the run leaves."""
+        return Result(self.point.w, self.history, self.converged, self.message, self.counts, self.point)
