@@ -64,11 +64,14 @@ def lint(*_: str) -> None:
         sys.exit("make lint: FAILED, see above")
 
 
-def lab(*_: str) -> None:
-    """Open the notebooks in JupyterLab"""
+def lab(*folder: str) -> None:
+    """Open whole copies of the notebooks in JupyterLab, to work in; with the option book, their sources"""
     install()
+    if not folder:
+        run(PY, "-m", "tools.lab")
+    page = f"/lab/tree/{folder[0] if folder else 'notebooks/index.ipynb'}"
     quiet = ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    run(PY, "-m", "jupyterlab", "--ServerApp.root_dir=.", "--LabApp.default_url=/lab/tree/book", *quiet)
+    run(PY, "-m", "jupyterlab", "--ServerApp.root_dir=.", f"--LabApp.default_url={page}", *quiet)
 
 
 def serve(*_: str) -> None:

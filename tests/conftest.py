@@ -14,10 +14,26 @@ import matplotlib
 matplotlib.use("Agg")  # figures are drawn, none is shown
 
 
+def pytest_addoption(parser):
+    parser.addoption("--all-copies", action="store_true", help="run every reader's copy alone, not only two")
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The folder of the project."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def book(root: Path) -> Path:
+    """The folder of the built book."""
+    folder = root / "_build" / "html"
+    if not (folder / "index.html").is_file():
+        message = f"the book is not built ({folder}/index.html is missing): run `make book`"
+        if os.environ.get("CI") or os.environ.get("REGKIT_REQUIRE_BOOK"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder
 
 
 @pytest.fixture

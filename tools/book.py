@@ -1,4 +1,4 @@
-"""Build the book: execute the notebooks that must be, two at a time, then make the pages.
+"""Build the book: execute the notebooks that must be, make the copies for readers, and the pages.
 
 python -m tools.book
 """
@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tools import copies, downloads
 from tools.executed import stale
 from tools.toc import ROOT
 
@@ -42,7 +43,13 @@ def main() -> None:
         print(f"Executing {len(waiting)} of the book's notebooks, a minute or less each", flush=True)
         if not execute(waiting):
             sys.exit("A notebook failed, see above: the pages are left as they were.")
-    if not pages():
+    try:
+        copies.write()
+    except ValueError as error:
+        sys.exit(f"A chapter cannot be copied for readers: {error}")
+    done = pages()
+    downloads.write()
+    if not done:
         sys.exit("A page has a fault, see above; the pages are in _build/html all the same.")
 
 

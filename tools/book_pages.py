@@ -9,7 +9,7 @@ import nbformat
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from tools import executed, times
+from tools import downloads, executed, times
 from tools.chapters import chapters
 
 
@@ -28,7 +28,7 @@ def outputs(app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def repair(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Give citations a role that fits their list, and arrows a name."""
+    """Give citations a role that fits their list, arrows a name, and the download button what readers use."""
     # A list may hold list items only, and "doc-biblioentry" is deprecated (WAI-ARIA, DPUB-ARIA 1.1).
     if "body" in context:
         entry = r'(<div class="citation" id="[^"]*") role="doc-biblioentry"'
@@ -44,6 +44,25 @@ def repair(app: Sphinx, pagename: str, template: str, context: dict[str, Any], d
             return lists
 
         context["generate_toctree_html"] = named
+    for group in context.get("header_buttons", []):
+        if group["label"] == "download-buttons":
+            printed = [button for button in group["buttons"] if button["type"] == "javascript"]
+            group["buttons"] = [*copies(pagename, context), *printed]
+
+
+def copies(pagename: str, context: dict[str, Any]) -> list[dict[str, str]]:
+    """The entries of the download button: this page's notebook, if it is one, and all of them."""
+    folder = context["pathto"]("_downloads", 1)
+    entries = [
+        (f"{downloads.ALL}.zip", "All notebooks (.zip)", "All notebooks, and the package that they need")
+    ]
+    if context.get("page_source_suffix") == ".ipynb":
+        words = "This page as a notebook, and the package that it needs"
+        entries.insert(0, (downloads.name(pagename), "Notebook (.zip)", words))
+    look = {"type": "link", "icon": "fas fa-file-zipper", "label": "download-notebook-button"}
+    return [
+        look | {"url": f"{folder}/{name}", "text": text, "tooltip": words} for name, text, words in entries
+    ]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

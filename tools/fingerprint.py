@@ -12,6 +12,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from tools.toc import ROOT
@@ -54,7 +55,7 @@ def sources(notebook: Path, root: Path = ROOT) -> list[Path]:
         else:
             continue  # installed, or not a module but a name in one
         found.add(path)
-        waiting += _imports(path.read_text(encoding="utf-8"), package)
+        waiting += _imports_of(path, package, path.stat().st_mtime_ns)
     return sorted(found)
 
 
@@ -64,6 +65,11 @@ def _python(cell: str) -> str:
     if lines and lines[0].startswith("%%"):
         return ""
     return "\n".join("pass" if line.startswith(("%", "!")) else line for line in lines)
+
+
+@cache
+def _imports_of(path: Path, package: str, changed: int) -> list[str]:
+    return list(_imports(path.read_text(encoding="utf-8"), package))
 
 
 def _imports(source: str, package: str = "") -> Iterator[str]:

@@ -98,18 +98,6 @@ def open_page(browser: Browser) -> Iterator[Opener]:
         reader.assert_quiet()
 
 
-@pytest.fixture(scope="session")
-def book(root: Path) -> Path:
-    """The folder of the built book."""
-    folder = root / "_build" / "html"
-    if not (folder / "index.html").is_file():
-        message = f"the book is not built ({folder}/index.html is missing): run `make book`"
-        if os.environ.get("CI") or os.environ.get("REGKIT_REQUIRE_BOOK"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return folder
-
-
 @pytest.fixture(params=PAGES)
 def path(request, book: Path) -> Path:
     """Each page of the table of contents, as it was built."""

@@ -1,0 +1,41 @@
+"""What a page's download button gives: a zip of the reader's copy and the wheel that it needs.
+
+A browser saves a zip also from a page that was opened as a file. A notebook it would show as raw text there.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+from tools.copies import COPIES
+from tools.toc import ROOT
+
+FOLDER = ROOT / "_build" / "html" / "_downloads"
+ALL = "regkit-notebooks"
+
+
+def name(page: str) -> str:
+    """The zip's name for a page; it says whose it is in a folder full of downloads."""
+    return f"regkit-{Path(page).stem}.zip"
+
+
+def write(copies: Path = COPIES, folder: Path = FOLDER) -> None:
+    """A zip for each notebook, and one with all of them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.zip"):
+        old.unlink()
+    notebooks = sorted(copies.glob("*.ipynb"))
+    others = sorted(set(copies.iterdir()) - set(notebooks))
+    for notebook in notebooks:
+        _zip(folder / name(notebook.name), [notebook, *others])
+    _zip(folder / f"{ALL}.zip", [*notebooks, *others])
+
+
+def _zip(path: Path, files: list[Path]) -> None:
+    """One folder of the zip's name with these files; the same files give the same bytes."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in files:
+            entry = zipfile.ZipInfo(f"{path.stem}/{file.name}", (1980, 1, 1, 0, 0, 0))
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED)
