@@ -22,9 +22,10 @@ from regkit.regularizers import Refined
 def pyramid(problem: Registration, levels: int) -> list[Registration]:
     """The problem at ``levels`` image sizes, the smallest first; ``problem`` itself is the last.
 
-    From one to the next smaller, blocks of 2ᵈ cells are averaged. Ω stays, and with it the meaning of
-    w for a transformation that has the same parameters at every size. Another one becomes its
-    ``coarser()``; ``level.transform.refine(w)`` takes w from the level before to ``level``.
+    From one to the next smaller, blocks of 2ᵈ cells are averaged, in each image on its own grid. Ω
+    stays, and with it the meaning of w for a transformation that has the same parameters at every
+    size. Another one becomes its ``coarser()``; ``level.transform.refine(w)`` takes w from the level
+    before to ``level``.
 
     Args:
         problem: the finest level.
@@ -47,9 +48,10 @@ def pyramid(problem: Registration, levels: int) -> list[Registration]:
         (16, 16)
         (32, 32)
     """
-    shape, factor = problem.grid.shape, 2 ** (levels - 1)
-    fits = levels >= 1 and all(cells % factor == 0 for cells in shape)
-    require(fits, f"expected a shape that {levels} levels can halve (by {factor}), got {shape}")
+    factor = 2 ** (levels - 1)
+    for shape in (grid.shape for grid in problem.grids):
+        fits = levels >= 1 and all(cells % factor == 0 for cells in shape)
+        require(fits, f"expected a shape that {levels} levels can halve (by {factor}), got {shape}")
     problems = [problem]
     for _ in range(levels - 1):
         problems.insert(0, _halved(problems[0]))
@@ -57,18 +59,27 @@ def pyramid(problem: Registration, levels: int) -> list[Registration]:
 
 
 def _halved(problem: Registration) -> Registration:
-    grid = Grid(problem.grid.extent, tuple(cells // 2 for cells in problem.grid.shape))
-    blocks = [size for cells in grid.shape for size in (cells, 2)]
-    images = {name: getattr(problem, name) for name in ("template", "reference", "weights")}
-    halved = {
-        name: torch.as_tensor(image).reshape(blocks).mean(tuple(range(1, 2 * grid.dim, 2)))
-        for name, image in images.items()
-        if image is not None
-    }
     transform, regulariser = problem.transform.coarser(), problem.regulariser
     if regulariser is not None and transform is not problem.transform:
         regulariser = Refined(regulariser, problem.transform.refine)
-    return replace(problem, grid=grid, transform=transform, regulariser=regulariser, **halved)
+    grids = {"grid": problem.grid, "template_grid": problem.template_grid}
+    images = {name: getattr(problem, name) for name in ("template", "reference", "weights")}
+    return replace(
+        problem,
+        transform=transform,
+        regulariser=regulariser,
+        **{name: _coarser(grid) for name, grid in grids.items() if grid is not None},
+        **{name: _averaged(image) for name, image in images.items() if image is not None},
+    )
+
+
+def _coarser(grid: Grid) -> Grid:
+    return Grid(grid.extent, tuple(cells // 2 for cells in grid.shape))
+
+
+def _averaged(image: torch.Tensor) -> torch.Tensor:
+    blocks = [size for cells in image.shape for size in (cells // 2, 2)]
+    return image.reshape(blocks).mean(tuple(range(1, 2 * image.ndim, 2)))
 
 
 def multilevel(
