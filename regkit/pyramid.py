@@ -1,22 +1,27 @@
 """Smaller images first: the pyramid of a registration, and coarse to fine through it.
 
-An image of half as many cells a side costs a quarter (in the plane) and shows no small detail. Its map is
-where the next larger image begins. Source: Modersitzki, FAIR (2009), section 3.7,
-https://doi.org/10.1137/1.9780898718843.
+An image of half as many cells a side costs a quarter (in the plane) and shows no small detail. Its map
+is where the next larger image begins.
+
+Source:
+    Modersitzki, FAIR (2009), section 3.7, https://doi.org/10.1137/1.9780898718843
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 
 from regkit._require import require
-from regkit.continuation import Path, Step, follow
+from regkit.continuation import follow
 from regkit.grid import Grid
+from regkit.paths import Path, Step
 from regkit.registration import Registration
 from regkit.regularizers import Refined
+from regkit.scales import Adaptive
 
 
 def pyramid(problem: Registration, levels: int) -> list[Registration]:
@@ -87,15 +92,36 @@ def multilevel(
     w0: torch.Tensor,
     *,
     levels: int = 3,
-    thetas: Sequence[float] = (1e-3,),
+    thetas: Sequence[float] | Adaptive = (1e-3,),
     callback: Callable[[Step], bool | None] | None = None,
-    **options,
+    **options: Any,
 ) -> Path:
-    """Coarse to fine through the ``pyramid``: at each level ``follow`` the scales ``thetas`` from where the
-    level before ended. With one small θ: multi-level alone; with ``levels=1``: multi-scale alone.
+    """Coarse to fine: on each image size the scales θ, from where the size before ended.
 
-    θ counts in cells: the same θ blurs twice as far on the next smaller image. callback: as in ``follow``; it
-    ends the whole run. options: of ``follow``.
+    With one small θ: multi-level alone; with ``levels=1``: multi-scale alone. θ counts in cells: the same
+    θ blurs twice as far on the next smaller image.
+
+    Args:
+        problem: the finest level.
+        w0 (p,): the start, for the smallest images.
+        levels: how many image sizes.
+        thetas: a decreasing list, or ``scales.Adaptive``, the same on all sizes.
+        callback: gets every ``Step``, and ends the whole run by returning True.
+        options: of ``continuation.follow``.
+
+    Returns:
+        The ``Path`` through all levels.
+
+    Raises:
+        ValueError: as ``pyramid`` and ``follow``.
+
+    Example:
+        >>> from regkit.data import hands_phantom
+        >>> pair = hands_phantom(32)
+        >>> problem = Registration(pair.template, pair.reference, pair.grid)
+        >>> path = multilevel(problem, problem.transform.identity(), thetas=[100.0, 1.0])
+        >>> [step.cells for step in path.accepted]
+        [64, 64, 256, 256, 1024, 1024]
     """
     steps, stopped = [], False
 
