@@ -92,12 +92,13 @@ def taylor_test(
     steps = torch.logspace(0, -7, 22, dtype=x.dtype) if steps is None else torch.as_tensor(steps)
     value = f(x)
     terms = [torch.func.jvp(f, (x,), (direction,))[1] if first is None else first]
-    if order == 2 and second is None:
-        shape = tuple(value.shape)
-        require(value.numel() == 1, f"expected a scalar function for order 2, got a value of shape {shape}")
-        gradient = torch.func.grad(lambda z: f(z).sum())
-        second = (torch.func.jvp(gradient, (x,), (direction,))[1] * direction).sum()
     if order == 2:
+        if second is None:
+            shape = tuple(value.shape)
+            scalar = value.numel() == 1
+            require(scalar, f"expected a scalar function for order 2, got a value of shape {shape}")
+            gradient = torch.func.grad(lambda z: f(z).sum())
+            second = (torch.func.jvp(gradient, (x,), (direction,))[1] * direction).sum()
         terms.append(second / 2)
 
     errors = torch.empty(order + 1, len(steps), dtype=torch.float64)

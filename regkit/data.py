@@ -100,9 +100,9 @@ _WRIST = (
 )
 
 
-def _hand_parts() -> list:
+def _hand_parts() -> list[tuple[float, ...]]:
     """The capsules of the whole hand, each in the form of those of ``_WRIST``."""
-    parts = list(_WRIST)
+    parts: list[tuple[float, ...]] = list(_WRIST)
     for (x, y), degrees, lengths, radius in _FINGERS:
         knuckle, angle = np.array([x, y]), math.radians(degrees)
         along = np.array([-math.sin(angle), math.cos(angle)])
@@ -123,7 +123,7 @@ def _hand(x: np.ndarray) -> np.ndarray:
 
     Each lets the share 1 − opacity · 2^{−(d/radius)⁶} through, where d is the distance from its axis.
     """
-    through = 1.0
+    through = np.ones(len(x))
     for px, py, qx, qy, radius_p, radius_q, opacity in _hand_parts():
         p, axis = np.array([px, py]), np.array([qx - px, qy - py])
         along = ((x - p) @ axis / (axis @ axis)).clip(0, 1)
@@ -169,7 +169,7 @@ def hands_phantom(size: int = 128, noise: float = 0.0) -> Pair:
     drawn = [torch.from_numpy(_hand(points)).reshape(size * fine, -1) for points in (moved, x)]
     images = torch.stack([_pooled(image, fine) for image in drawn])
     images += noise * _normal(images.shape, seed=0)
-    return Pair(*images, Grid(HAND_BOX, (size, size)), torch.from_numpy(w_true))
+    return Pair(images[0], images[1], Grid(HAND_BOX, (size, size)), torch.from_numpy(w_true))
 
 
 def bumps(size: int = 64, shift: float = 0.0) -> tuple[torch.Tensor, Grid]:

@@ -187,6 +187,16 @@ def test_every_public_name_has_a_page(module):
     assert f".. automodule:: {module.__name__}\n" in page.read_text(encoding="utf-8")
 
 
+def test_the_overview_lists_what_there_is():
+    listed = (ROOT / "book" / "api" / "index.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^   (reg\S+)$", listed, re.MULTILINE)) == {
+        module.__name__ for module in modules()
+    }
+    regkit = importlib.import_module("regkit")
+    homes = {f"{getattr(regkit, name).__module__}.{name}" for name in regkit.__all__}
+    assert set(re.findall(r"^   ~(\S+)$", listed, re.MULTILINE)) == homes
+
+
 @pytest.mark.parametrize("folder", CHAPTERS)
 def test_chapters_stand_alone(folder: str):
     """No chapter draws, computes or checks with what belongs to another one."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from regbook.practice import ch02 as practice
+from regbook import practice
 from regkit import Grid, coefficients, evaluate
 
 

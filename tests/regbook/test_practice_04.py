@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from regbook.practice import ch04 as practice
+from regbook import practice
 
 
 def count(values):

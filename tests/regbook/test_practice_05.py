@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from regbook.practice import ch05 as practice
+from regbook import practice
 
 
 def velocity(H, rate):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from regbook.practice import ch06 as practice
+from regbook import practice
 
 
 def left(H, B):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from regbook.practice import ch07 as practice
+from regbook import practice
 
 
 def camera(cells, factor, shift):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from regbook.practice import ch09 as practice
+from regbook import practice
 
 solve = torch.linalg.solve
 
