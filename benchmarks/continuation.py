@@ -22,10 +22,11 @@ from itertools import pairwise
 import torch
 
 from regbook import records
-from regkit.continuation import ORDERS, Adaptive, follow, tangent
+from regkit.continuation import ORDERS, follow, tangent
 from regkit.data import hands_phantom, paper_hands
 from regkit.pyramid import multilevel
 from regkit.registration import Registration
+from regkit.scales import Adaptive
 from regkit.transforms import Affine
 
 FILE = records.path("continuation.json")

@@ -14,7 +14,9 @@ Modules, in the order in which the book meets them:
     registration  the loss J(w; θ) of a registration, with all its derivatives
     runs          where a minimisation stands, and when it stops
     optimize      trust-region Newton, Levenberg-Marquardt, Gauss-Newton, gradient descent
-    continuation  the path of the minimiser over θ: predictor and corrector, adaptive steps
+    scales        which θ a continuation visits: a list, or step control
+    paths         what happened at each scale
+    continuation  the path of the minimiser over θ: predictor and corrector
     pyramid       smaller images first
     branches      curves of stationary points over θ, and the folds in which they end
     linear        conjugate gradients, and least squares with a choice of derivative
@@ -30,7 +32,7 @@ from importlib import metadata
 import torch
 
 from regkit.checks import adjoint_test, taylor_test
-from regkit.continuation import Adaptive, follow
+from regkit.continuation import follow
 from regkit.distances import NCC, SSD, Distance
 from regkit.grid import Grid
 from regkit.linear import solve
@@ -39,6 +41,7 @@ from regkit.problems import Functions, Residual
 from regkit.pyramid import multilevel
 from regkit.registration import Registration
 from regkit.regularizers import Quadratic
+from regkit.scales import Adaptive
 from regkit.spline import SmoothingBasis, coefficients, evaluate
 from regkit.superres import SuperResolution, register_templates
 from regkit.transforms import Affine, Rigid, Transform, Translation

@@ -1,9 +1,11 @@
 """Curves of stationary points of J(·; θ), and the folds in which they end.
 
 Along a branch ∇J(w; θ) = 0. Where H = ∇²J becomes singular, a minimum meets a saddle (or a maximum), the
-branch turns back, and beyond that θ neither of them exists: a fold. There dw/dθ is infinite, but the curve
-(w, log θ) is smooth, so one follows it by its arc length.
-Source: Allgower & Georg (2003), https://doi.org/10.1137/1.9780898719154, chapters 2 and 6.
+branch turns back, and beyond that θ neither of them exists: a fold. There dw/dθ is infinite, but the
+curve (w, log θ) is smooth, so one follows it by its arc length.
+
+Source:
+    Allgower & Georg (2003), chapters 2 and 6, https://doi.org/10.1137/1.9780898719154
 """
 
 from __future__ import annotations
@@ -18,16 +20,25 @@ from regkit.continuation import gradient_s
 from regkit.problems import Problem
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Branch:
-    """A curve of stationary points: thetas (k,), w (k, p), and negative (k,), how many eigenvalues of H are
-    negative (0 at a minimum). folds: the indices of the points where θ turns back.
+    """A curve of k stationary points.
+
+    Args:
+        thetas (k,): θ.
+        w (k, p): the points.
+        negative (k,): how many eigenvalues of H are negative; 0 at a minimum.
+        folds: the indices of the points where θ turns back.
     """
 
     thetas: torch.Tensor
     w: torch.Tensor
     negative: torch.Tensor
     folds: list[int]
+
+    def __repr__(self) -> str:
+        ends = f"θ = {float(self.thetas[0]):g} to {float(self.thetas[-1]):g}"
+        return f"Branch of {len(self.thetas)} points: {ends}, folds at {self.folds}"
 
 
 def arclength(
@@ -42,14 +53,34 @@ def arclength(
     scale: float = 1.0,
     upwards: bool = False,
 ) -> Branch:
-    """Walk along a branch and around its folds: pseudo-arclength continuation in z = (w/scale, log θ), from a
-    stationary point w (p,) at θ towards smaller θ (``upwards``: larger).
+    """Walk along a branch and around its folds: pseudo-arclength continuation in z = (w/scale, log θ).
 
-    From z along the unit tangent ż, Newton's method solves ∇J = 0 on the plane across ż through z + step · ż.
-    Its matrix (scale H, ∂ₛ∇J; ż) is regular at a fold, where H is not. Where it fails the step is halved.
-    Ends after ``count`` points, or where θ leaves [low, high].
+    From z along the unit tangent ż, Newton's method solves ∇J = 0 on the plane across ż through
+    z + step · ż. Its matrix (scale H, ∂ₛ∇J; ż) is regular at a fold, where H is not. Where it fails the
+    step is halved.
 
-    Errors: ValueError if w is no stationary point, not even nearly.
+    Args:
+        problem: J(·; θ) for every θ.
+        theta: where the walk begins.
+        w (p,): a stationary point there.
+        step: its length in z.
+        count: of the points after which it ends.
+        low, high: the θ between which it stays.
+        scale (in the unit of w): what counts as much as a factor e in θ.
+        upwards: towards larger θ at first, not smaller.
+
+    Returns:
+        The ``Branch``.
+
+    Raises:
+        ValueError: if w is no stationary point, not even nearly.
+
+    Example:
+        >>> from regkit.problems import Formula
+        >>> fold = Formula(lambda w, theta: w[0] ** 3 / 3 - (theta - 1) * w[0])  # w = ±√(θ − 1)
+        >>> branch = arclength(fold, 5.0, torch.tensor([2.0], dtype=torch.float64), high=5.0)
+        >>> round(float(branch.thetas.min()), 2), round(float(branch.w[-1]), 1)
+        (1.0, -1.9)
     """
     p, up = len(w), torch.cat([w.new_zeros(len(w)), w.new_ones(1)])
 

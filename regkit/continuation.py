@@ -1,17 +1,19 @@
-"""How the minimiser moves with the scale: predictor-corrector, adaptive steps, folds.
+"""How the minimiser moves with the scale: predictor and corrector.
 
-Where w*(θ) is a minimiser, ∇J(w*(θ); θ) = 0 for every θ. Differentiated by s, which is θ or log θ, this is
-an ordinary differential equation for the path of the minimiser:
+Where w*(θ) is a minimiser, ∇J(w*(θ); θ) = 0 for every θ. Differentiated by s, which is θ or log θ, this
+is an ordinary differential equation for the path of the minimiser:
 
     H dw*/ds = −∂ₛ∇J,    H = ∇²J(w*; θ),    ∂ₛ = ∂_θ where s = θ,    ∂ₛ = θ ∂_θ where s = log θ.
 
-The predictor takes a step along it; the corrector, an optimiser, takes the error away. H is the matrix that
-the corrector used last, so a prediction costs one ∂_θ∇J and a small triangular solve.
+The predictor takes a step along it; the corrector, an optimiser, takes the error away. H is the matrix
+that the corrector used last, so a prediction costs one ∂_θ∇J and a small triangular solve.
 
-A problem is anything whose ``at(θ)`` is an objective as ``optimize`` wants it, with a ``gradient_theta(w)``
-besides: a ``Registration``, or a ``problems.Formula`` made from a formula.
-Sources: Allgower & Georg (2003), https://doi.org/10.1137/1.9780898719154; step control as in Hairer, Nørsett
-& Wanner (1993), sections II.4 and III.5, https://doi.org/10.1007/978-3-540-78862-1.
+A problem is anything whose ``at(θ)`` is an objective as ``optimize`` wants it, with a
+``gradient_theta(w)`` besides: a ``Registration``, or a ``problems.Formula`` made from a formula.
+
+Source:
+    Allgower & Georg (2003), https://doi.org/10.1137/1.9780898719154;
+    Hairer, Nørsett & Wanner (1993), section III.5, https://doi.org/10.1007/978-3-540-78862-1
 """
 
 from __future__ import annotations
@@ -19,18 +21,22 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
+from typing import Literal
 
 import torch
 
 from regkit._require import require
 from regkit.optimize import newton_trust
-from regkit.problems import Counted, Problem, ScaledObjective
+from regkit.paths import Path, Step
+from regkit.problems import Counted, Kind, Problem, ScaledObjective
+from regkit.runs import Result
+from regkit.scales import VARIABLES, Adaptive, Variable, check, scales
 
+Predictor = Literal["none", "secant", "euler", "heun", "adams2"]
 ORDERS = {"none": 1, "secant": 2, "euler": 2, "heun": 3, "adams2": 3}  # error of a prediction O(step^order)
-VARIABLES = {"log": (math.log, math.exp), "linear": (float, float)}  # s(θ) and θ(s)
 HESSIANS = {"exact": 2, "gauss-newton": 1}  # derivatives of the image that they need
 
 
@@ -38,20 +44,44 @@ HESSIANS = {"exact": 2, "gauss-newton": 1}  # derivatives of the image that they
 
 
 def gradient_s(
-    objective: ScaledObjective, w: torch.Tensor, theta: float, variable: str = "log"
+    objective: ScaledObjective, w: torch.Tensor, theta: float, variable: Variable = "log"
 ) -> torch.Tensor:
-    """∂ₛ∇J(w; θ), shape (p,): θ ∂_θ∇J for variable "log", ∂_θ∇J for "linear"."""
+    """∂ₛ∇J(w; θ), (p,): θ ∂_θ∇J for the variable "log", ∂_θ∇J for "linear"."""
     return objective.gradient_theta(w) * (theta if variable == "log" else 1.0)
 
 
 def tangent(
-    problem: Problem, w: torch.Tensor, theta: float, *, variable: str = "log", hessian: str = "exact"
+    problem: Problem,
+    w: torch.Tensor,
+    theta: float,
+    *,
+    variable: Variable = "log",
+    hessian: Kind = "exact",
 ) -> torch.Tensor:
-    """dw*/ds = −H⁻¹ ∂ₛ∇J, shape (p,), for a stationary point w of J(·; θ): a minimum, or a saddle.
+    """The velocity dw*/ds = −H⁻¹ ∂ₛ∇J of a stationary point: a minimum, or a saddle.
 
-    Errors: ValueError where H is singular to rounding. That is a fold: the path turns back (``arclength``).
+    Args:
+        problem: J(·; θ) for every θ.
+        w (p,): a stationary point of J(·; θ).
+        theta: θ.
+        variable: "log" for s = log θ, "linear" for s = θ.
+        hessian: "exact", or "gauss-newton" for its Gauss-Newton part.
+
+    Returns:
+        dw*/ds, (p,), in the unit of w.
+
+    Raises:
+        ValueError: where H is singular to rounding. That is a fold: the path turns back
+            (``branches.arclength``).
+
+    Example:
+        >>> from regkit.problems import Formula
+        >>> problem = Formula(lambda w, theta: (w[0] - theta**2) ** 2)
+        >>> tangent(problem, torch.tensor([9.0]), 3.0, variable="linear")
+        tensor([6.])
     """
-    _check([theta], variable=variable, hessian=hessian)
+    scales([theta], variable)
+    check(hessian=(hessian, HESSIANS))
     objective = problem.at(theta)
     H = objective.point(w, HESSIANS[hessian]).hessian(hessian)
     values = torch.linalg.eigvalsh(H)
@@ -65,17 +95,35 @@ def integrate(
     thetas: Sequence[float],
     w0: torch.Tensor,
     *,
-    method: str = "euler",
-    variable: str = "log",
-    hessian: str = "exact",
+    method: Literal["euler", "heun"] = "euler",
+    variable: Variable = "log",
+    hessian: Kind = "exact",
 ) -> torch.Tensor:
-    """The differential equation alone, from w0, a minimiser at θ₀: w at all θ, shape (k, p).
+    """The differential equation alone. Nothing pulls w back to the path: errors stay and grow.
 
-    method: "euler" or "heun". Nothing pulls w back to the path, so errors stay and grow; near a fold the
-    tangent has any length. Errors: as ``tangent``; ValueError for scales that do not decrease.
+    Near a fold the tangent has any length.
+
+    Args:
+        problem: J(·; θ) for every θ.
+        thetas: θ₀ > θ₁ > …, k of them.
+        w0 (p,): a minimiser at θ₀.
+        method: "euler" or "heun".
+        variable, hessian: as in ``tangent``.
+
+    Returns:
+        w at all θ, (k, p).
+
+    Raises:
+        ValueError: as ``tangent``; for scales that do not decrease; for another method.
+
+    Example:
+        >>> from regkit.problems import Formula
+        >>> problem = Formula(lambda w, theta: (w[0] - theta) ** 2)
+        >>> integrate(problem, [4.0, 3.0, 2.0], torch.tensor([4.0]), variable="linear").flatten()
+        tensor([4., 3., 2.])
     """
-    require(method in ("euler", "heun"), f"expected method 'euler' or 'heun', got {method!r}")
-    _check(thetas, variable=variable, hessian=hessian)
+    check(method=(method, ("euler", "heun")), hessian=(hessian, HESSIANS))
+    scales(thetas, variable)
     rate, path = partial(tangent, problem, variable=variable, hessian=hessian), [w0]
     for theta, following in pairwise(thetas):
         w, h = path[-1], VARIABLES[variable][0](following) - VARIABLES[variable][0](theta)
@@ -88,173 +136,10 @@ def integrate(
 # ---- predictor and corrector
 
 
-@dataclass(frozen=True)
-class Step:
-    """What happened at one scale.
-
-    prediction (p,): where the corrector starts; prediction_loss, prediction_gradient_norm: there, at this θ;
-    error: the length of Newton's step from there (see ``length``), inf where the Hessian is indefinite.
-    w (p,), loss, gradient_norm: what the corrector made of it in ``iterations``; tangent: dw*/ds there, if it
-    was needed. evaluations: of the images, at a w or for a ∂_θ∇J; cells: of these images.
-    accepted: False if the prediction was too poor to be corrected; then w is the prediction.
-    jump: Newton's step from the prediction explains less than half of the way to w (with Gauss-Newton: the
-    way is longer than a blur width). The branch may have ended in a fold, and w may lie on another.
-    note: in words, what is not as usual.
-    """
-
-    theta: float
-    prediction: torch.Tensor
-    prediction_loss: float
-    prediction_gradient_norm: float
-    error: float
-    w: torch.Tensor
-    loss: float
-    gradient_norm: float
-    tangent: torch.Tensor | None = None
-    iterations: int = 0
-    evaluations: int = 0
-    cells: int = 1
-    seconds: float = 0.0
-    accepted: bool = False
-    jump: bool = False
-    note: str = "rejected: the prediction is too poor"
-
-
-@dataclass(frozen=True)
-class Path:
-    """All steps of a run, and what they have in common."""
-
-    steps: list[Step]
-
-    @property
-    def accepted(self) -> list[Step]:
-        """The steps without the rejected ones."""
-        return [step for step in self.steps if step.accepted]
-
-    @property
-    def jumps(self) -> list[Step]:
-        """The accepted steps that may have ended on another branch."""
-        return [step for step in self.accepted if step.jump]
-
-    @property
-    def thetas(self) -> torch.Tensor:
-        """θ of the accepted steps, (k,)."""
-        return torch.tensor([step.theta for step in self.accepted], dtype=torch.float64)
-
-    @property
-    def losses(self) -> torch.Tensor:
-        """J at their ends, (k,)."""
-        return torch.tensor([step.loss for step in self.accepted], dtype=torch.float64)
-
-    @property
-    def path(self) -> torch.Tensor:
-        """w at their ends, (k, p)."""
-        return torch.stack([step.w for step in self.accepted])
-
-    @property
-    def w(self) -> torch.Tensor:
-        """Where the run ended, (p,)."""
-        return self.accepted[-1].w
-
-    @property
-    def loss(self) -> float:
-        """J there."""
-        return self.accepted[-1].loss
-
-    @property
-    def iterations(self) -> int:
-        """Iterations of the corrector, over all steps."""
-        return sum(step.iterations for step in self.steps)
-
-    @property
-    def evaluations(self) -> int:
-        """Evaluations of the images, over all steps."""
-        return sum(step.evaluations for step in self.steps)
-
-    @property
-    def seconds(self) -> float:
-        """Seconds, over all steps."""
-        return sum(step.seconds for step in self.steps)
-
-    @property
-    def work(self) -> float:
-        """Evaluations, counted in the finest images: one of an image with a quarter of the cells counts ¼."""
-        return sum(step.evaluations * step.cells for step in self.steps) / max(s.cells for s in self.steps)
-
-
-@dataclass(frozen=True)
-class Adaptive:
-    """Scales from ``start`` down to ``end`` that the run chooses itself.
-
-    A prediction is corrected if its error e is at most ``tolerance`` (in blur widths, see ``length``). The
-    next step follows the PI law  0.9 · step · (tolerance/e)^{0.7/q} (e₋/tolerance)^{0.4/q}  with q the order
-    of the predictor and e₋ the error before. Otherwise the step is rejected and shortened. If it would become
-    shorter than ``shortest``, the branch bends sharply or ends: then the run jumps, by ``first`` and without
-    a prediction. first, shortest, longest: step lengths in s, as fractions of the whole way. A longer
-    ``first`` is cheaper, but may jump over the branch that leads to the best minimum.
-    """
-
-    start: float
-    end: float
-    tolerance: float = 0.5
-    first: float = 1 / 4
-    shortest: float = 1 / 30
-    longest: float = 1 / 3
-
-
-class _Listed:
-    """Scales from a list: every prediction is corrected."""
-
-    jumping = False
-
-    def __init__(self, thetas: Sequence[float]):
-        self.thetas, self.done = [float(theta) for theta in thetas], 0
-
-    def propose(self) -> float | None:
-        self.last = self.done == len(self.thetas) - 1
-        return self.thetas[self.done] if self.done < len(self.thetas) else None
-
-    def accepts(self, error: float, order: int) -> bool:
-        self.done += 1
-        return True
-
-
-class _Controlled:
-    """Scales by step control. ``position``: the part of the way that is done; the run jumps to its start."""
-
-    def __init__(self, plan: Adaptive, variable: str):
-        self.plan, (to_s, self.to_theta) = plan, VARIABLES[variable]
-        self.ends = to_s(plan.start), to_s(plan.end)
-        self.position, self.step, self.before, self.jumping = -1.0, 1.0, 1.0, True
-
-    def propose(self) -> float | None:
-        target, (start, end) = self.position + self.step, self.ends
-        self.last = target > 1 - self.plan.shortest
-        self.target = 1.0 if self.last else target
-        if self.position == 1.0:
-            return None
-        if self.target in (0.0, 1.0):  # as given, not as exp(log θ) rounds it
-            return self.plan.end if self.last else self.plan.start
-        return self.to_theta(start + target * (end - start))
-
-    def accepts(self, error: float, order: int) -> bool:
-        plan, error = self.plan, max(error / self.plan.tolerance, 1e-3)
-        if error > 1 and not self.jumping:
-            self.step *= min(0.7, max(0.25, 0.9 * error ** (-1 / order)))
-            self.jumping = self.step < plan.shortest
-            self.step = plan.first if self.jumping else self.step
-            return False
-        factor = 0.9 * error ** (-0.7 / order) * self.before ** (0.4 / order)
-        step = min(plan.longest, max(plan.shortest, self.step * min(3.0, max(0.3, factor))))
-        self.step, self.before = (plan.first, 1.0) if self.jumping else (step, error)
-        self.position, self.jumping = self.target, False
-        return True
-
-
 class _Stage:
     """J(·; θ) as predictor and corrector see it: remembers the last point, which they share, and counts."""
 
-    def __init__(self, problem, theta: float, variable: str, hessian: str):
+    def __init__(self, problem: Problem, theta: float, variable: Variable, hessian: Kind):
         self.problem, self.theta, self.variable, self.hessian = problem, theta, variable, hessian
         self.objective, self.last, self.order, self.count = problem.at(theta), None, 0, 0
 
@@ -280,11 +165,22 @@ def _downhill(H: torch.Tensor, b: torch.Tensor) -> torch.Tensor | None:
     return None if info else -torch.cholesky_solve(b[:, None], factor)[:, 0]
 
 
-def length(problem, w: torch.Tensor, change: torch.Tensor, theta: float) -> float:
+def length(problem: Problem, w: torch.Tensor, change: torch.Tensor, theta: float) -> float:
     """How far w → w + change moves the points: root mean square over the grid, in blur widths.
 
-    The blur at θ is about θ^¼ cells wide, since its gain 1/(1 + θμ) has μ ≈ frequency⁴; at least one cell.
-    For a problem without a grid: ‖change‖.
+    The blur at θ is about θ^¼ cells wide, since its gain 1/(1 + θμ) has μ ≈ frequency⁴; at least one
+    cell. For a problem without a grid: ‖change‖.
+
+    Args:
+        problem: a ``Registration``, or any other problem.
+        w (p,): from where.
+        change (p,): the step.
+        theta: θ.
+
+    Example:
+        >>> from regkit.problems import Formula
+        >>> length(Formula(lambda w, theta: w @ w), torch.zeros(2), torch.tensor([3.0, 4.0]), 1.0)
+        5.0
     """
     if not hasattr(problem, "grid"):
         return float(change.norm())
@@ -298,48 +194,68 @@ def follow(
     thetas: Sequence[float] | Adaptive,
     w0: torch.Tensor,
     *,
-    predictor: str = "euler",
-    variable: str = "log",
-    hessian: str = "exact",
-    corrector: Callable = newton_trust,
+    predictor: Predictor = "euler",
+    variable: Variable = "log",
+    hessian: Kind = "exact",
+    corrector: Callable[..., Result] = newton_trust,
     accuracy: float = 0.0,
     callback: Callable[[Step], bool | None] | None = None,
 ) -> Path:
     """Minimise J(·; θ) for θ₀ > θ₁ > …, each time from a prediction made of the scales before.
 
-    thetas: a decreasing list, or ``Adaptive``. w0 (p,): start at θ₀. With t = dw*/ds, step h, ρ = h/h₋:
+    With t = dw*/ds, step h, and ρ = h/h₋:
 
         none     w                                    secant   w + ρ (w − w₋)
         euler    w + h t                              heun     w + h/2 (t + t(w + h t; s + h))
         adams2   w + h ((1 + ρ/2) t − ρ/2 t₋)
 
-    hessian: "exact" or "gauss-newton", in the tangent. corrector: an optimiser of ``regkit.optimize``, or a
-    ``functools.partial`` of one. accuracy: at all scales but the last, stop correcting when a step promises
-    to lower J by less than ``accuracy`` · J; 0 converges at every scale. callback: gets every ``Step``, and
-    ends the run by returning True.
+    Where H is not positive definite there is no tangent and no prediction; after a jump (see ``Step``)
+    the scales before it are forgotten.
 
-    Where H is not positive definite there is no tangent and no prediction; after a jump (see ``Step``) the
-    scales before it are forgotten. Errors: ValueError for scales that do not decrease, or unknown names.
+    Args:
+        problem: J(·; θ) for every θ.
+        thetas: a decreasing list, or ``Adaptive``.
+        w0 (p,): the start at θ₀.
+        predictor: one of the five above.
+        variable: s = log θ or s = θ, as in ``tangent``.
+        hessian: "exact" or "gauss-newton", in the tangent.
+        corrector: an optimiser of ``regkit.optimize``, or a ``functools.partial`` of one.
+        accuracy: at all scales but the last, stop correcting when a step promises to lower J by less
+            than ``accuracy`` · J; 0 converges at every scale.
+        callback: gets every ``Step``, and ends the run by returning True.
+
+    Returns:
+        The ``Path``.
+
+    Raises:
+        ValueError: for scales that do not decrease, or unknown names.
+
+    Example:
+        >>> from regkit.problems import Formula
+        >>> problem = Formula(lambda w, theta: (w[0] - theta) ** 2)
+        >>> path = follow(problem, [4.0, 2.0, 1.0], torch.tensor([5.0]), variable="linear")
+        >>> path
+        Path of 3 scales: θ = 4 to 1, J = 0
+        >>> path.path.flatten()
+        tensor([4., 2., 1.])
     """
-    adaptive = isinstance(thetas, Adaptive)
-    ends = (thetas.start, thetas.end) if adaptive else thetas
-    _check(ends, variable=variable, hessian=hessian, predictor=predictor)
-    scales = _Controlled(thetas, variable) if adaptive else _Listed(thetas)
+    check(hessian=(hessian, HESSIANS), predictor=(predictor, ORDERS))
+    plan = scales(thetas, variable)
     cells = problem.grid.count if hasattr(problem, "grid") else 1
     nodes, steps = [], []
-    while (theta := scales.propose()) is not None:
-        begin, jumping = time.perf_counter(), scales.jumping
+    while (theta := plan.propose()) is not None:
+        begin, jumping = time.perf_counter(), plan.jumping
         stage = _Stage(problem, theta, variable, hessian)
         prediction = _predict("none" if jumping else predictor, nodes, stage) if nodes else w0
         point, newton = stage.point(prediction), stage.newton(prediction)
         error = math.inf if newton is None else length(problem, prediction, newton, theta)
         start = point.loss, float(point.gradient.norm())
         step = Step(theta, prediction, *start, error, prediction, *start, cells=cells)
-        if scales.accepts(error, ORDERS[predictor]):
-            limits = {} if scales.last or not accuracy else {"ftol": accuracy}
+        if plan.accepts(error, ORDERS[predictor]):
+            limits = {} if plan.last or not accuracy else {"ftol": accuracy}
             result = corrector(stage, prediction, **limits)
             step = _corrected(stage, step, newton, result, bool(nodes), jumping)
-            if predictor in ("euler", "heun", "adams2") and not scales.last:
+            if predictor in ("euler", "heun", "adams2") and not plan.last:
                 step = replace(step, tangent=stage.rate(result.x, result.point))
             nodes = [step] if step.jump else [*nodes[-1:], step]
         steps.append(replace(step, evaluations=stage.count, seconds=time.perf_counter() - begin))
@@ -348,7 +264,7 @@ def follow(
     return Path(steps)
 
 
-def _predict(predictor: str, nodes: list[Step], stage: _Stage) -> torch.Tensor:
+def _predict(predictor: Predictor, nodes: list[Step], stage: _Stage) -> torch.Tensor:
     """The formulas of ``follow``; what needs two nodes or a tangent makes do with what there is."""
     s = [VARIABLES[stage.variable][0](theta) for theta in (*(node.theta for node in nodes), stage.theta)]
     w, t, h = nodes[-1].w, nodes[-1].tangent, s[-1] - s[-2]
@@ -363,7 +279,9 @@ def _predict(predictor: str, nodes: list[Step], stage: _Stage) -> torch.Tensor:
     return w + h * t if end is None else w + h / 2 * (t + end)
 
 
-def _corrected(stage: _Stage, step: Step, newton, result, known: bool, jumping: bool) -> Step:
+def _corrected(
+    stage: _Stage, step: Step, newton: torch.Tensor | None, result: Result, known: bool, jumping: bool
+) -> Step:
     """The step with what the corrector made of it, and whether it has jumped."""
     moved, measure = result.x - step.prediction, partial(length, stage.problem, theta=stage.theta)
     far = measure(step.prediction, moved)
@@ -387,14 +305,3 @@ def _corrected(stage: _Stage, step: Step, newton, result, known: bool, jumping: 
         jump=known and (jumping or jump),
         note="; ".join(note for note, holds in notes.items() if holds),
     )
-
-
-def _check(thetas: Sequence[float], **names: str) -> None:
-    known = {"variable": VARIABLES, "hessian": HESSIANS, "predictor": ORDERS}
-    for what, name in names.items():
-        require(name in known[what], f"expected {what} {' or '.join(map(repr, known[what]))}, got {name!r}")
-    thetas = [float(theta) for theta in thetas]
-    falling = all(a > b for a, b in pairwise(thetas))
-    require(len(thetas) > 0 and falling, f"expected decreasing scales θ, got {thetas}")
-    usable = thetas[-1] > 0 or (thetas[-1] == 0 and names["variable"] == "linear")
-    require(usable, f"expected θ > 0 (or θ ≥ 0 and variable 'linear'), got {thetas[-1]}")

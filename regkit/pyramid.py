@@ -1,30 +1,36 @@
 """Smaller images first: the pyramid of a registration, and coarse to fine through it.
 
-An image of half as many cells a side costs a quarter (in the plane) and shows no small detail. Its map is
-where the next larger image begins. Source: Modersitzki, FAIR (2009), section 3.7,
-https://doi.org/10.1137/1.9780898718843.
+An image of half as many cells a side costs a quarter (in the plane) and shows no small detail. Its map
+is where the next larger image begins.
+
+Source:
+    Modersitzki, FAIR (2009), section 3.7, https://doi.org/10.1137/1.9780898718843
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 
 from regkit._require import require
-from regkit.continuation import Path, Step, follow
+from regkit.continuation import follow
 from regkit.grid import Grid
+from regkit.paths import Path, Step
 from regkit.registration import Registration
 from regkit.regularizers import Refined
+from regkit.scales import Adaptive
 
 
 def pyramid(problem: Registration, levels: int) -> list[Registration]:
     """The problem at ``levels`` image sizes, the smallest first; ``problem`` itself is the last.
 
-    From one to the next smaller, blocks of 2ᵈ cells are averaged. Ω stays, and with it the meaning of
-    w for a transformation that has the same parameters at every size. Another one becomes its
-    ``coarser()``; ``level.transform.refine(w)`` takes w from the level before to ``level``.
+    From one to the next smaller, blocks of 2ᵈ cells are averaged, in each image on its own grid. Ω
+    stays, and with it the meaning of w for a transformation that has the same parameters at every
+    size. Another one becomes its ``coarser()``; ``level.transform.refine(w)`` takes w from the level
+    before to ``level``.
 
     Args:
         problem: the finest level.
@@ -47,9 +53,10 @@ def pyramid(problem: Registration, levels: int) -> list[Registration]:
         (16, 16)
         (32, 32)
     """
-    shape, factor = problem.grid.shape, 2 ** (levels - 1)
-    fits = levels >= 1 and all(cells % factor == 0 for cells in shape)
-    require(fits, f"expected a shape that {levels} levels can halve (by {factor}), got {shape}")
+    factor = 2 ** (levels - 1)
+    for shape in (grid.shape for grid in problem.grids):
+        fits = levels >= 1 and all(cells % factor == 0 for cells in shape)
+        require(fits, f"expected a shape that {levels} levels can halve (by {factor}), got {shape}")
     problems = [problem]
     for _ in range(levels - 1):
         problems.insert(0, _halved(problems[0]))
@@ -57,18 +64,27 @@ def pyramid(problem: Registration, levels: int) -> list[Registration]:
 
 
 def _halved(problem: Registration) -> Registration:
-    grid = Grid(problem.grid.extent, tuple(cells // 2 for cells in problem.grid.shape))
-    blocks = [size for cells in grid.shape for size in (cells, 2)]
-    images = {name: getattr(problem, name) for name in ("template", "reference", "weights")}
-    halved = {
-        name: torch.as_tensor(image).reshape(blocks).mean(tuple(range(1, 2 * grid.dim, 2)))
-        for name, image in images.items()
-        if image is not None
-    }
     transform, regulariser = problem.transform.coarser(), problem.regulariser
     if regulariser is not None and transform is not problem.transform:
         regulariser = Refined(regulariser, problem.transform.refine)
-    return replace(problem, grid=grid, transform=transform, regulariser=regulariser, **halved)
+    grids = {"grid": problem.grid, "template_grid": problem.template_grid}
+    images = {name: getattr(problem, name) for name in ("template", "reference", "weights")}
+    return replace(
+        problem,
+        transform=transform,
+        regulariser=regulariser,
+        **{name: _coarser(grid) for name, grid in grids.items() if grid is not None},
+        **{name: _averaged(image) for name, image in images.items() if image is not None},
+    )
+
+
+def _coarser(grid: Grid) -> Grid:
+    return Grid(grid.extent, tuple(cells // 2 for cells in grid.shape))
+
+
+def _averaged(image: torch.Tensor) -> torch.Tensor:
+    blocks = [size for cells in image.shape for size in (cells // 2, 2)]
+    return image.reshape(blocks).mean(tuple(range(1, 2 * image.ndim, 2)))
 
 
 def multilevel(
@@ -76,15 +92,36 @@ def multilevel(
     w0: torch.Tensor,
     *,
     levels: int = 3,
-    thetas: Sequence[float] = (1e-3,),
+    thetas: Sequence[float] | Adaptive = (1e-3,),
     callback: Callable[[Step], bool | None] | None = None,
-    **options,
+    **options: Any,
 ) -> Path:
-    """Coarse to fine through the ``pyramid``: at each level ``follow`` the scales ``thetas`` from where the
-    level before ended. With one small θ: multi-level alone; with ``levels=1``: multi-scale alone.
+    """Coarse to fine: on each image size the scales θ, from where the size before ended.
 
-    θ counts in cells: the same θ blurs twice as far on the next smaller image. callback: as in ``follow``; it
-    ends the whole run. options: of ``follow``.
+    With one small θ: multi-level alone; with ``levels=1``: multi-scale alone. θ counts in cells: the same
+    θ blurs twice as far on the next smaller image.
+
+    Args:
+        problem: the finest level.
+        w0 (p,): the start, for the smallest images.
+        levels: how many image sizes.
+        thetas: a decreasing list, or ``scales.Adaptive``, the same on all sizes.
+        callback: gets every ``Step``, and ends the whole run by returning True.
+        options: of ``continuation.follow``.
+
+    Returns:
+        The ``Path`` through all levels.
+
+    Raises:
+        ValueError: as ``pyramid`` and ``follow``.
+
+    Example:
+        >>> from regkit.data import hands_phantom
+        >>> pair = hands_phantom(32)
+        >>> problem = Registration(pair.template, pair.reference, pair.grid)
+        >>> path = multilevel(problem, problem.transform.identity(), thetas=[100.0, 1.0])
+        >>> [step.cells for step in path.accepted]
+        [64, 64, 256, 256, 1024, 1024]
     """
     steps, stopped = [], False
 

@@ -2,7 +2,8 @@
 
     J(w; θ) = D(T(y(x; w)), R(x)) + λS(w)
 
-Both images are smoothed with the same θ. D is a distance, by default the squared difference
+Both images are smoothed with the same θ, which counts in cells of the reference. D is a distance,
+by default the squared difference
 
     D = ½‖r‖²,    r = √ω (T(y(x; w)) − R(x)),
 
@@ -44,13 +45,15 @@ class Registration:
     """Two images and how they are to be compared: everything but w and θ.
 
     Args:
-        template (grid.shape, any unit): the image that is moved, floating-point.
+        template (grid.shape, or template_grid.shape; any unit): the image that is moved, floating-point.
         reference (grid.shape, the same unit): the image that stays.
-        grid: the box and the cells of both.
+        grid: the box and the cells of the reference, and of the template if it has none of its own.
         transform: y(x; w).
         distance: how much the moved template and the reference differ.
         weights (grid.shape): a mask or any weights ≥ 0, fixed to the reference; None for 1.
         regulariser: λS(w); None for 0.
+        template_grid: the box and the cells of the template, in the same unit of length; None for ``grid``.
+            Both images are blurred equally far in that unit, whatever their cells.
 
     Raises:
         ValueError: where shapes, kinds or dimensions do not fit, for weights that are negative or
@@ -73,6 +76,7 @@ class Registration:
     distance: Distance = field(default_factory=SSD)
     weights: torch.Tensor | None = None
     regulariser: Regulariser | None = None
+    template_grid: Grid | None = None
 
     def __post_init__(self):
         known = isinstance(self.distance, Distance)
@@ -86,27 +90,36 @@ class Registration:
             images["weights"] = torch.as_tensor(self.weights).to(images["reference"])
         for name, image in images.items():
             shape = tuple(image.shape)
-            require(shape == self.grid.shape, f"expected {name} of shape {self.grid.shape}, got {shape}")
+            expected = (self.grids[1] if name == "template" else self.grid).shape
+            require(shape == expected, f"expected {name} of shape {expected}, got {shape}")
             object.__setattr__(self, name, image)
         kinds = [f"{image.dtype} on {image.device}" for image in (self.template, self.reference)]
         require(kinds[0] == kinds[1], f"expected images of one kind, got {kinds[0]} and {kinds[1]}")
-        dims = self.grid.dim, self.transform.dim
-        require(
-            dims[0] == dims[1], f"expected a transformation in {dims[0]} dimensions, got one in {dims[1]}"
-        )
+        dim, other = self.grid.dim, self.transform.dim
+        require(dim == other, f"expected a transformation in {dim} dimensions, got one in {other}")
         omega = self.omega
         usable = omega.isfinite().all() & (omega >= 0).all() & (omega > 0).any()
         require(usable, "expected finite weights ≥ 0, not all of them zero")
 
     def __repr__(self) -> str:
-        cells = " × ".join(map(str, self.grid.shape))
+        cells, finer = (" × ".join(map(str, grid.shape)) for grid in self.grids)
+        cells = cells if self.template_grid is None else f"{finer} to {cells}"
         extra = "".join(f", {name}" for name in ("weights", "regulariser") if getattr(self, name) is not None)
         return f"Registration of {cells} cells: {self.transform}, {self.distance}{extra}"
+
+    @property
+    def grids(self) -> tuple[Grid, Grid]:
+        """The grids of reference and template."""
+        return self.grid, self.template_grid or self.grid
 
     @cached_property
     def bases(self) -> tuple[SmoothingBasis, SmoothingBasis]:
         """Template and reference, ready for any θ."""
-        return SmoothingBasis(self.template), SmoothingBasis(self.reference)
+        h, other = (grid.spacing for grid in self.grids)
+        factors = None
+        if other != h:
+            factors = tuple((a / b) ** 4 for a, b in zip(h, other, strict=True))
+        return SmoothingBasis(self.template, factors), SmoothingBasis(self.reference)
 
     @cached_property
     def motion(self) -> Motion:
@@ -151,7 +164,7 @@ class Objective:
     Args:
         problem: the registration.
         theta: θ.
-        coefficients (grid.shape): of the smoothed template.
+        coefficients (of the shape of the template): of its spline, smoothed.
         reference (n,): the smoothed reference at the points of the grid.
     """
 
@@ -169,7 +182,7 @@ class Objective:
         It has .loss and .residual; for order 1 also .gradient, .jacobian and what is Gauss-Newton's;
         for order 2 the exact .hessian() and .curvature().
         """
-        template = evaluate(self.coefficients, self.problem.grid, self.problem.motion(w), order)
+        template = evaluate(self.coefficients, self.problem.grids[1], self.problem.motion(w), order)
         return Evaluation(self, w, template if order else (template,))
 
     def residual(self, w: torch.Tensor) -> torch.Tensor:
@@ -209,7 +222,7 @@ class Objective:
         """
         problem, point = self.problem, self.point(w, 1)
         template_rate, reference_rate = (basis.theta_derivative(self.theta) for basis in problem.bases)
-        value, slope = evaluate(template_rate, problem.grid, problem.motion(w), 1)
+        value, slope = evaluate(template_rate, problem.grids[1], problem.motion(w), 1)
         rate = problem.distance.curvature(*point.images, "exact") @ value
         rate = rate + problem.distance.mixed(*point.images, at_centres(reference_rate))
         slope = rate[:, None] * point.template[1] + point.first[:, None] * slope

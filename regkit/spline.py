@@ -19,8 +19,8 @@ Source:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from functools import lru_cache, reduce
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, reduce
 from itertools import product
 from operator import add, mul
 
@@ -78,9 +78,11 @@ class SmoothingBasis:
 
     Args:
         image (m₁, …, m_d): grey values in any unit, floating-point; d is 1, 2 or 3.
+        factors (d numbers): what θ is multiplied by along each axis; None for 1. An image whose cells
+            are h wide is blurred as far as one with cells of width h′ by the factor (h′/h)⁴.
 
     Raises:
-        ValueError: for an integer image, NaN or infinity, or a wrong number of dimensions.
+        ValueError: for an integer image, NaN or infinity, or a wrong number of dimensions or factors.
 
     Example:
         >>> spike = torch.zeros(9, dtype=torch.float64)
@@ -91,18 +93,24 @@ class SmoothingBasis:
     """
 
     image: torch.Tensor
-    amplitudes: torch.Tensor = field(init=False)  # ⊗VᵀBᵀ · T
+    factors: tuple[float, ...] | None = None
 
     def __post_init__(self):
-        image = image_tensor(self.image)
-        amplitudes = image
-        for axis in range(image.ndim):
-            amplitudes = _along(self._modes(image, axis)[2], amplitudes, axis)
-        object.__setattr__(self, "image", image)
-        object.__setattr__(self, "amplitudes", amplitudes)
+        object.__setattr__(self, "image", image_tensor(self.image))
+        if self.factors is not None:
+            fits = len(self.factors) == self.image.ndim and min(self.factors) > 0
+            require(fits, f"expected {self.image.ndim} positive factors, got {self.factors}")
 
     def __repr__(self) -> str:
         return f"SmoothingBasis of {' × '.join(map(str, self.image.shape))} cells"
+
+    @cached_property
+    def amplitudes(self) -> torch.Tensor:
+        """⊗VᵀBᵀ · T, of the shape of the image: its components in the modes of all axes."""
+        amplitudes = self.image
+        for axis in range(self.image.ndim):
+            amplitudes = _along(self._modes(self.image, axis)[2], amplitudes, axis)
+        return amplitudes
 
     @staticmethod
     def _modes(image: torch.Tensor, axis: int) -> tuple[torch.Tensor, ...]:
@@ -115,6 +123,7 @@ class SmoothingBasis:
         for axis in range(self.image.ndim):
             shape = [-1 if k == axis else 1 for k in range(self.image.ndim)]
             mu = self._modes(self.image, axis)[0].reshape(shape)
+            mu = mu if self.factors is None else self.factors[axis] * mu
             gains.append((mu, 1 / (1 + theta * mu)))
         return gains
 

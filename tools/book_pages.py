@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from pybtex.plugin import register_plugin
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from tools import downloads, executed, times
+from tools import downloads, executed, references, times
 from tools.chapters import chapters
 
 
@@ -66,9 +67,10 @@ def copies(pagename: str, context: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    register_plugin("pybtex.style.formatting", references.NAME, references.Style)
     app.connect("source-read", outputs)
     app.connect("html-page-context", repair, priority=900)
-    ours = b"".join(Path(name).read_bytes() for name in (__file__, times.__file__))
+    ours = b"".join(Path(name).read_bytes() for name in (__file__, references.__file__, times.__file__))
     state = hashlib.sha256(ours).hexdigest()
     # Sphinx forgets what it has read when this number changes, and so does when one of these files changes.
     return {"env_version": int(state[:8], 16), "parallel_read_safe": True, "parallel_write_safe": True}

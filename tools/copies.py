@@ -62,6 +62,9 @@ def copy(notebook: Path) -> NotebookNode:
     whole.cells.insert(0, first)
     if text.cited:
         whole.cells.append(nbformat.v4.new_markdown_cell(text.references(), id="references"))
+    whole.metadata.kernelspec.display_name = (
+        "Python 3 (ipykernel)"  # as in JupyterLab: opening changes nothing
+    )
     nbformat.validate(whole)
     return whole
 

@@ -22,24 +22,29 @@ WRITTEN = ".written.json"  # name -> digest of what was last written under it
 
 
 def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """A text that changes with what a person writes; not with the outputs of a notebook's cells."""
+    content = path.read_bytes()
+    if path.suffix == ".ipynb":
+        cells = nbformat.reads(content.decode(), as_version=4).cells
+        content = json.dumps([(cell.cell_type, cell.source) for cell in cells]).encode()
+    return hashlib.sha256(content).hexdigest()
 
 
 def update(work: Path, source: Path) -> list[str]:
     """Bring `work` to the state of `source`, but for what the reader has changed; that is returned by name.
 
-    A file counts as changed if it is not as it was written here.
+    A notebook counts as changed if its cells are not those that were written here. To run it changes nothing.
     """
     work.mkdir(exist_ok=True)
     notes = work / WRITTEN
     written = json.loads(notes.read_text(encoding="utf-8")) if notes.is_file() else {}
     kept = []
     for new in sorted(path for path in source.iterdir() if path.suffix in (".ipynb", ".md")):
-        path, fresh = work / new.name, digest(new)
-        if path.is_file() and digest(path) not in (written.get(new.name), fresh):
-            kept += [new.name] if written.get(new.name) != fresh else []
+        path, fresh, last = work / new.name, digest(new), written.get(new.name)
+        if path.is_file() and digest(path) not in (last, fresh):
+            kept += [new.name] if last != fresh else []
             continue
-        if not path.is_file() or digest(path) != fresh:
+        if not path.is_file() or path.read_bytes() != new.read_bytes():
             shutil.copy(new, path)
             if path.suffix == ".ipynb":
                 trust(path)

@@ -10,8 +10,8 @@ import torch
 from regbook.experiments import ch05 as experiments
 from regbook.plots import COLORS, look
 from regbook.text import counted, number_text
-from regkit.continuation import Adaptive
 from regkit.optimize import newton_trust
+from regkit.scales import Adaptive
 
 VARIABLE_COLORS = dict(zip(experiments.VARIABLES, ("blue", "green", "vermillion"), strict=True))
 

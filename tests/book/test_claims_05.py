@@ -11,9 +11,10 @@ import torch
 
 from regkit import data
 from regkit.branches import arclength
-from regkit.continuation import Adaptive, follow, integrate
+from regkit.continuation import follow, integrate
 from regkit.problems import Formula
 from regkit.registration import Registration
+from regkit.scales import Adaptive
 
 H = 1e-5
 

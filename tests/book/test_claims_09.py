@@ -143,12 +143,14 @@ def test_claim_implicit_obeys_the_bound_of_cg():
 
 
 def test_claim_a_converged_solver_hides_the_fault():
+    """Medians over right-hand sides 1e-10 apart: how high the hump is after 28, rounding decides."""
     for seed in (3, 4):
         A, A_dot, b, x, x_dot, *_ = system(seed)
-        errors = {}
+        errors, starts = {}, b + 1e-10 * np.random.default_rng(seed).normal(size=(7, 60))
         for before in (0, 28, 140):
-            errors[before] = relative(restarted_tangent(A, A_dot, b, before + 20, 20), x_dot)
-        assert relative(conjugate_gradients(A, b, np.zeros(60), 140)[0], x) < 1e-14
+            tangents = [restarted_tangent(A, A_dot, start, before + 20, 20) for start in starts]
+            errors[before] = np.median([relative(tangent, x_dot) for tangent in tangents])
+        assert relative(conjugate_gradients(A, b, np.zeros(60), 140)[0], x) < 1e-13
         assert errors[28] > 30 and errors[140] < 0.2 and errors[0] < 1
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
@@ -20,10 +20,11 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from regbook.explore import Slider
+from tools.copies import COPIES
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-NOTEBOOK = "book/02_spline_images.ipynb"
+NOTEBOOK = "02_spline_images.ipynb"
 SMALL = """
 import numpy as np
 from regbook.explore import explore
@@ -55,11 +56,11 @@ PATIENCE = 600  # seconds for a start, or for all cells of a chapter, on a busy 
 
 
 @pytest.fixture(scope="module")
-def server(root, tmp_path_factory) -> Iterator[tuple[str, Path]]:
-    """A JupyterLab on a free port, in a copy of the book, with settings of its own: (address, folder)."""
+def server(root, book, tmp_path_factory) -> Iterator[tuple[str, Path]]:
+    """A JupyterLab on a free port, with readers' copies, and settings of its own: (address, folder)."""
     folder = tmp_path_factory.mktemp("lab")
     work = folder / "work"
-    shutil.copytree(root / "book", work / "book", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    shutil.copytree(COPIES, work)
     own = {f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
     own |= {"IPYTHONDIR": str(folder / "ipython"), "MPLBACKEND": "Agg"}
     path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
@@ -127,11 +128,13 @@ def lab(server, browser) -> Iterator:
 
     context.route("**/*", gate)
 
-    def run(name: str) -> Page:
+    def run(name: str, look: Callable[[Page], None] | None = None) -> Page:
         page = context.new_page()
         page.goto(f"{address}/lab/tree/{name}?reset")
         page.locator(".jp-Notebook").first.wait_for()
         page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.isReady")
+        if look:
+            look(page)
         page.evaluate(RUN)
         page.wait_for_function("window.ended")
         errors = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']")
@@ -202,7 +205,7 @@ def test_small_notebook(server, lab):
     assert not figure.number.is_visible()
     figure.root.get_by_role("button", name="This is my guess").click()
     expect(figure.root.get_by_text("You guessed θ = 1.")).to_be_visible()
-    theta = Slider([0.5, 1.0, 2.0, 3.0]).at(moves_between_frames(figure))
+    theta = Slider([0.5, 1.0, 2.0, 3.0]).value_at(moves_between_frames(figure))
     expect(figure.root.get_by_text(f"The end is at {8**theta:.3f}.")).to_be_visible()
     before = figure.picture()
     figure.number.fill("1.7")
@@ -222,16 +225,19 @@ def test_small_notebook(server, lab):
     expect(computed.locator(".rk-readout")).to_have_text("1")
 
 
-def test_chapter(lab, root):
+def is_whole(page: Page) -> None:
+    """A reader's copy as it is opened: with figures, without roles of Sphinx, code folded."""
+    expect(page.locator("figure.rk").first).to_be_visible()
+    expect(page.locator(".jp-Notebook")).not_to_contain_text(re.compile(r"\{(glue|cite|term)"))
+    expect(page.locator(".jp-CodeCell .jp-Placeholder").first).to_be_visible()
+
+
+def test_chapter(lab, book):
     """The chapter on splines, as a reader runs it; its figure starts with the picture of the built book."""
-    if not (root / NOTEBOOK).is_file():
-        pytest.skip(f"{NOTEBOOK} is not there")
-    figure = Figure(lab(NOTEBOOK))
+    figure = Figure(lab(NOTEBOOK, look=is_whole))
     figure.skip_guess()
     expect(figure.handle).to_be_visible()
-    built = root / "_build" / "html" / Path(NOTEBOOK).with_suffix(".html")
-    if built.is_file():
-        page = built.read_text(encoding="utf-8")
-        still = re.search(r'class="rk-picture">.*?base64,([^"]*)"', page, re.S)
-        assert figure.picture() == base64.b64decode(still[1])
+    page = (book / "book" / NOTEBOOK).with_suffix(".html").read_text(encoding="utf-8")
+    still = re.search(r'class="rk-picture">.*?base64,([^"]*)"', page, re.S)
+    assert figure.picture() == base64.b64decode(still[1])
     moves_between_frames(figure)

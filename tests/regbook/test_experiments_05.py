@@ -11,9 +11,9 @@ import torch
 
 from regbook.experiments import ch05
 from regbook.experiments.ch05 import stationary
-from regkit.continuation import Adaptive
 from regkit.data import bumps, hands_phantom
 from regkit.registration import Registration
+from regkit.scales import Adaptive
 from regkit.transforms import Translation
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from regbook import practice
+from regbook.practice import ch02 as practice
 from regkit import Grid, coefficients, evaluate
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from regbook import practice
+from regbook.practice import ch03 as practice
 from regkit import evaluate
 from regkit.optimize import newton_trust
 

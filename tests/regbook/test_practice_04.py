@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from regbook import practice
+from regbook.practice import ch04 as practice
 
 
 def count(values):

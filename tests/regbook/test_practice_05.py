@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from regbook import practice
+from regbook.practice import ch05 as practice
 
 
 def velocity(H, rate):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from regbook import practice
+from regbook.practice import ch06 as practice
 
 
 def left(H, B):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from regbook import practice
+from regbook.practice import ch07 as practice
 
 
 def camera(cells, factor, shift):

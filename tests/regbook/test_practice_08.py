@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from regbook import practice
+from regbook.practice import ch08 as practice
 
 
 def solve(A, B):

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from regbook import practice
+from regbook.practice import ch10 as practice
 
 
 def parts(A, b, f0, f):

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from regkit.branches import arclength
-from regkit.continuation import ORDERS, Adaptive, follow, integrate, length, tangent
+from regkit.continuation import ORDERS, follow, integrate, length, tangent
 from regkit.data import hands_phantom, paper_hands
 from regkit.optimize import gauss_newton, levenberg_marquardt, newton_trust
 from regkit.problems import Formula, Functions
 from regkit.registration import Registration
+from regkit.scales import Adaptive
 from regkit.transforms import Affine
 
 tensor = partial(torch.tensor, dtype=torch.float64)
@@ -311,35 +311,6 @@ def test_an_indefinite_hessian_gives_no_tangent_but_the_corrector_escapes():
     assert all("iterations" in step.note for step in path.steps), "the optimiser's reason is passed on"
     escaped = follow(WELLS, [1.5, 1.0, 0.9], tensor([-0.3]))
     assert "indefinite" in escaped.steps[0].note and abs(float(escaped.w)) > 0.9
-
-
-def test_arclength_walks_around_both_folds_of_the_double_well():
-    """Right minimum, fold at FOLD, maximum, fold at 1/FOLD, left minimum: one smooth curve."""
-    w = tensor([wells(3.0)[-1]])
-    branch = arclength(WELLS, 3.0, w, step=0.05, count=200, high=3.0)
-    first, second = branch.folds
-    assert float(branch.thetas[first]) == pytest.approx(FOLD, rel=2e-3)
-    assert float(branch.thetas[second]) == pytest.approx(1 / FOLD, rel=2e-3)
-    assert float(branch.w[first, 0]) == pytest.approx(1 / math.sqrt(3), abs=0.05)
-    assert float(branch.w[second, 0]) == pytest.approx(-1 / math.sqrt(3), abs=0.05)
-    assert branch.negative[:first].max() == 0 and branch.negative[second + 1 :].max() == 0, "minima"
-    assert branch.negative[first + 1 : second].min() == 1, "maxima between the folds"
-    assert float(branch.w[-1, 0]) < -1
-    slope = branch.w[:, 0] ** 3 - branch.w[:, 0] - branch.thetas.log() / 2
-    assert slope.abs().max() < 1e-9
-    gaps = torch.stack([branch.w[:, 0], branch.thetas.log()]).diff().norm(dim=0)
-    assert gaps.max() < 0.06, "steps of the length asked for"
-    with pytest.raises(ValueError, match="expected a stationary point at θ = 3"):
-        arclength(WELLS, 3.0, tensor([0.4]), step=0.01)
-
-
-def test_arclength_in_six_parameters_agrees_with_following(hands, found):
-    scale = 1.0
-    branch = arclength(hands, 20.0, found, step=0.3, count=12, scale=scale)
-    path = follow(hands, branch.thetas.tolist(), found)
-    assert (path.path - branch.w).norm() < 1e-5 and branch.negative.max() == 0 and not branch.folds
-    upwards = arclength(hands, float(branch.thetas[3]), branch.w[3], step=0.3, count=5, upwards=True)
-    assert upwards.thetas[-1] > upwards.thetas[0]
 
 
 def test_length_is_in_blur_widths(hands):

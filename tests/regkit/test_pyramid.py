@@ -46,6 +46,23 @@ def test_a_pyramid_in_one_and_three_dimensions(random):
     assert float(pyramid(cube, 3)[0].reference) == pytest.approx(float(cube.reference.mean()))
 
 
+def test_each_grid_of_two_is_halved(random):
+    """Also masks of whole numbers, which have no mean of their own."""
+    fine, coarse = Grid((4.0, 3.0), (16, 8)), Grid((2.0, 2.0), (8, 12))
+    mask = torch.arange(96).reshape(8, 12) % 5 > 0
+    problem = Registration(random(16, 8), random(8, 12), coarse, weights=mask, template_grid=fine)
+    small = pyramid(problem, 3)[0]
+    assert [grid.shape for grid in small.grids] == [(2, 3), (4, 2)]
+    assert [grid.extent for grid in small.grids] == [(2.0, 2.0), (4.0, 3.0)]
+    assert torch.allclose(small.template[0, 1], problem.template[:4, 4:].mean())
+    assert torch.allclose(small.weights[1, 2], mask[4:, 8:].double().mean())
+    with pytest.raises(ValueError, match=r"that 4 levels can halve \(by 8\), got \(8, 12\)"):
+        pyramid(problem, 4)
+    narrow = Registration(random(6, 8), random(8, 12), coarse, template_grid=Grid((4.0, 3.0), (6, 8)))
+    with pytest.raises(ValueError, match=r"that 3 levels can halve \(by 4\), got \(6, 8\)"):
+        pyramid(narrow, 3)
+
+
 def test_multilevel_and_multiscale_on_the_drawn_hands(hands):
     """From the identity: small images alone do not suffice; blur does, and on small images it is cheaper."""
     A, b = hands_phantom(32).w_true.split([4, 2])

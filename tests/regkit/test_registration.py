@@ -5,6 +5,7 @@ one.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import pickle
 from functools import partial
@@ -291,6 +292,63 @@ def test_one_dimension():
     assert shifts[losses.argmin()] == 10
 
 
+# Template and reference on grids of their own.
+
+
+def two_grids() -> tuple[Registration, torch.Tensor]:
+    """A head on 128² cells, and on 48 × 96 a window of it, turned by 8° and shifted; with the map."""
+    image, fine = mri(128)
+    window, transform = Grid((192.0, 224.0), (48, 96)), Rigid(center=(110.0, 120.0))
+    w = tensor([math.radians(8.0), 21.0, 12.0])
+    seen = evaluate(SmoothingBasis(image).coefficients(0.0), fine, transform(w, window.points()))
+    return Registration(image, seen.reshape(48, 96), window, transform, template_grid=fine), w
+
+
+def test_a_template_on_a_grid_of_its_own_is_found():
+    problem, w_true = two_grids()
+    objective = problem.at(0.0)
+    assert float(objective.loss(w_true)) < 1e-4 * float(objective.loss(problem.transform.identity()))
+    found = newton_trust(problem.at(30.0), tensor([0.0, 15.0, 15.0])).x
+    found = newton_trust(objective, found).x
+    off = (problem.motion(found) - problem.motion(w_true)).norm(dim=1)
+    assert off.max() < 0.02 * min(problem.grid.spacing)
+    assert repr(problem).startswith("Registration of 128 × 128 to 48 × 96 cells: Rigid")
+
+
+@pytest.mark.parametrize("distance", [SSD(), NCC()], ids=["SSD", "NCC"])
+def test_derivatives_with_two_grids(distance, random):
+    problem = dataclasses.replace(two_grids()[0], distance=distance)
+    w, v, objective = tensor([0.1, 18.0, 14.0]), tensor([0.01, 0.7, -0.4]), problem.at(2.0)
+    first, second = objective.gradient(w) @ v, v @ objective.hessian(w) @ v
+    result = taylor_test(objective.loss, w, v, order=2, first=first, second=second)
+    assert result.passes(), result.slopes
+    close(objective.hessian(w), objective.hessian(w, method="autodiff"))
+    close(objective.point(w).curvature() @ v, objective.hessian(w) @ v)
+    rate = torch.func.jacfwd(lambda s: torch.func.grad(problem.at(s).loss)(w))(tensor(2.0))
+    close(problem.gradient_theta(w, 2.0), rate)
+
+
+def test_one_blur_for_both_grids():
+    """θ counts in cells of the reference: a smooth function is the same on both grids, smoothed as well."""
+    hill = lambda grid: torch.exp(-0.5 * ((grid.points() - 20) / 4) ** 2).prod(1).reshape(grid.shape)  # noqa: E731
+    coarse, fine = Grid((40.0, 40.0), (40, 50)), Grid((40.0, 40.0), (80, 60))
+    for theta in (10.0, 300.0):
+        problem = Registration(hill(fine), hill(coarse), coarse, template_grid=fine)
+        start, objective = problem.transform.identity(), problem.at(theta)
+        before = Registration(hill(coarse), 0 * hill(coarse), coarse).at(theta).loss(start)
+        assert float(objective.loss(start)) < 1e-5 * float(before)
+        by_cell = SmoothingBasis(hill(fine)).coefficients(theta)
+        other = dataclasses.replace(objective, coefficients=by_cell)
+        assert float(other.loss(start)) > 100 * float(objective.loss(start)), "another blur"
+
+
+def test_an_equal_grid_changes_nothing(random):
+    images, grid, w = (random(9, 8), random(9, 8)), Grid((5, 6), (9, 8)), Affine().identity() + 0.1
+    one, two = Registration(*images, grid), Registration(*images, grid, template_grid=Grid((5, 6), (9, 8)))
+    assert one.at(THETA).hessian(w).equal(two.at(THETA).hessian(w))
+    assert one.gradient_theta(w, THETA).equal(two.gradient_theta(w, THETA))
+
+
 IMAGE = torch.ones(4, 5, dtype=torch.float64)
 GRID = Grid((1, 1), (4, 5))
 
@@ -299,6 +357,10 @@ GRID = Grid((1, 1), (4, 5))
     ("make", "message"),
     [
         (lambda: Registration(IMAGE.T, IMAGE, GRID), r"expected template of shape \(4, 5\), got \(5, 4\)"),
+        (
+            lambda: Registration(IMAGE, IMAGE, GRID, template_grid=Grid((1, 1), (5, 4))),
+            r"expected template of shape \(5, 4\), got \(4, 5\)",
+        ),
         (lambda: Registration(IMAGE, IMAGE[:3], GRID), r"expected reference of shape \(4, 5\), got \(3, 5\)"),
         (lambda: Registration(IMAGE.int(), IMAGE, GRID), r"expected a floating-point image"),
         (lambda: Registration(IMAGE * math.nan, IMAGE, GRID), r"finite numbers"),

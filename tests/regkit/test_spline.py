@@ -167,6 +167,25 @@ def test_coefficients_on_a_long_axis(theta, tolerance, random):
     assert np.abs(coefficients(image, theta).numpy() - expected).max() < tolerance
 
 
+def test_each_axis_may_be_smoothed_by_a_multiple_of_theta(random):
+    """Against dense solves with θ and factor multiplied; the factors pass through ∂c/∂θ as well."""
+    image, theta, factors = random(6, 9), 0.7, (0.25, 3.0)
+    expected = image.numpy()
+    for m, factor in zip(image.shape, factors, strict=True):
+        B, M = dense(m)
+        expected = np.linalg.solve(B.T @ B + theta * factor * M, B.T @ expected).T
+    basis = SmoothingBasis(image, factors)
+    assert np.allclose(basis.coefficients(theta), expected, atol=1e-12)
+    t, step = torch.tensor([theta], dtype=torch.float64), torch.tensor([0.3], dtype=torch.float64)
+    rate = 0.3 * basis.theta_derivative(theta)
+    assert taylor_test(lambda s: basis.coefficients(s[0]), t, step, first=rate).passes()
+    for wrong in ((1.0,), (1.0, -2.0)):
+        with pytest.raises(ValueError, match=r"expected 2 positive factors, got \(1.0,"):
+            SmoothingBasis(image, wrong)
+    assert repr(basis) == "SmoothingBasis of 6 × 9 cells"
+    assert basis in [SmoothingBasis(image), basis] and basis != SmoothingBasis(image, factors)
+
+
 def test_they_minimise_fidelity_plus_roughness(random):
     image, theta = random(12), 2.5
     B, M = (torch.from_numpy(part) for part in dense(12))

@@ -215,6 +215,7 @@ def test_copy_runs_alone(notebook, alone, book, request):
         names = {output.get("name") for output in after.get("outputs", [])}
         assert "error" not in kinds and "stderr" not in names, f"{after.source}\n{text}"
         assert [*figures(after)] == [*figures(before)], after.source
+        assert "widget-view" not in str(after.get("outputs", ""))  # nobody watches
 
 
 def figures(cell: nbformat.NotebookNode):

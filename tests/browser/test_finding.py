@@ -1,0 +1,60 @@
+"""Finding one's way in the built book: numbers, parts, sources."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+
+from tools.chapters import cells, chapters
+from tools.toc import ROOT
+
+pytestmark = pytest.mark.browser
+TITLES = [cells(path, "markdown")[0].source.splitlines()[0].removeprefix("# ") for path in chapters()]
+
+
+@cache
+def read(path: Path) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+def words(element) -> str:
+    return " ".join(element.get_text().replace("#", "").split())
+
+
+@pytest.mark.parametrize("number", range(1, len(TITLES) + 1))
+def test_a_chapter_has_its_number_wherever_it_is_named(book: Path, number: int):
+    page = read(book / "book" / f"{chapters()[number - 1].stem}.html")
+    title = TITLES[number - 1]
+    assert title.startswith(f"{number}. ")
+    assert page.title.get_text().startswith(title)
+    assert words(page.h1) == title
+    neighbours = {"left-prev": number - 1, "right-next": number + 1}
+    for name, neighbour in neighbours.items():
+        if 1 <= neighbour <= len(TITLES):
+            assert TITLES[neighbour - 1] in words(page.find(class_=name))
+
+
+def test_the_side_bar_has_the_parts_and_all_numbers(book: Path):
+    bar = read(book / "book" / "index.html").find(class_="bd-sidebar-primary")
+    parts = [words(caption) for caption in bar.find_all(class_="caption")]
+    assert parts == ["Part 1: registration", "Part 2: super-resolution", "Reference"]
+    links = [words(link) for link in bar.find_all("a")]
+    assert [link for link in links if re.match(r"\d+\. ", link)] == TITLES
+
+
+def test_sources_look_in_the_text_as_in_the_list(book: Path):
+    entries = read(book / "book" / "references.html").find_all(class_="citation")
+    labels = {words(entry.find(class_="label")).strip("[]") for entry in entries}
+    assert labels
+    for path in chapters():
+        for link in read(book / "book" / f"{path.stem}.html").select("a[href*='references.html#id']"):
+            text = words(link)
+            if text.isdigit():  # Names [year]
+                text = re.sub(r" \[(\d+)\]", r", \1", words(link.parent))
+            assert text in labels, f"{path.stem}: {text}"
+    assert all(re.search(r", \d{4}$", label) for label in labels)
+    assert (ROOT / "book" / "references.bib").read_text(encoding="utf-8").count("\n@") + 1 == len(labels)
