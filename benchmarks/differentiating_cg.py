@@ -16,11 +16,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from regbook import records
-from regbook.figures.ch09 import TAILS, variant
+from regbook import paper, records
+from regbook.experiments.ch09 import TAILS, derivative
+from regbook.meter import Metered
 from regkit import data
-from regkit.superres import register_templates, synthetic
-from regkit.varpro import Reduced, minimise
+from regkit.linear import CG, Cholesky
+from regkit.templates import register_templates, synthetic
+from regkit.varpro import Reduced
 
 TOTALS = (25, 50, 100, 200)
 PERCENTS = (0, 10, 20, 30, 50, 70, 80, 90, 95, 100)
@@ -35,9 +37,8 @@ start = register_templates(problem)
 noise = torch.randn(STARTS, len(start), generator=torch.Generator().manual_seed(0), dtype=start.dtype)
 starts = start + 1e-10 * noise * torch.arange(STARTS).clamp(max=1)[:, None]
 
-exact = Reduced(problem, kind="golub-pereyra", rows="data", exact=True, rtol=1e-12)
-true_jacobian = exact.jacobian(start)
-direction = exact.point(start).gradient
+exact = Reduced(problem, Cholesky(), rows="data").point(start)
+true_jacobian, direction = exact.jacobian, exact.gradient
 direction = direction / direction.norm()
 
 shape = (len(TAILS), len(TOTALS), len(PERCENTS))
@@ -49,7 +50,7 @@ record = {
     "products": np.full(shape, np.nan),
     "image": np.zeros((*shape, *problem.grid.shape), dtype=np.uint8),
 }
-truth = Reduced(problem, exact=True)
+truth = Reduced(problem, Cholesky())
 
 
 def fill(array: np.ndarray, values) -> None:
@@ -58,21 +59,23 @@ def fill(array: np.ndarray, values) -> None:
 
 
 def run(place: tuple[int, int, int], tail: str, total: int, percent: int) -> None:
-    reduced = variant(problem, f0, tail, total, total * percent // 100)
+    way, meter = derivative(tail, total * percent // 100), Metered(problem)
+    reduced = Reduced(meter, CG.fixed(total), way, f0, rows="data")
     there = reduced.residual(start)
     for k, w in enumerate(starts):
-        J = reduced.jacobian(w)
+        J = reduced.point(w).jacobian
         record["jacobian_error"][place][k] = float((J - true_jacobian).norm() / true_jacobian.norm())
         if k == 0:
             for i, h in enumerate(LENGTHS):
                 rest = reduced.residual(start + h * direction) - there - h * (J @ direction)
                 record["taylor"][place][i] = float(rest.norm())
-        found = minimise(reduced, w, steps=STEPS, damping=1e-3, scaling="identity", gtol=0.0)
+        meter.products = 0
+        found = paper.levenberg_marquardt(reduced, w, iterations=STEPS, gtol=0.0)
         images = [truth.point(step.x).f for step in found.history]
         fill(record["image_error"][place][k], [made.error(f) for f in images])
         fill(record["loss"][place][k], [step.loss for step in found.history])
         if k == 0:
-            record["products"][place] = found.history[-1].products
+            record["products"][place] = meter.products
             picture = images[-1].reshape(problem.grid.shape).clamp(0, 255).round()
             record["image"][place] = picture.to(torch.uint8).numpy()
 

@@ -15,54 +15,84 @@ import json
 import os
 import statistics
 import time
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
-from regbook import records
+from regbook import paper, records
+from regbook.meter import Metered
 from regkit import data
-from regkit.superres import Synthetic, register_templates, synthetic
-from regkit.varpro import Reduced, minimise
+from regkit.implicit import Derivative, Frozen, Implicit, Unrolled
+from regkit.linear import CG, Cholesky, Solver
+from regkit.optimize import Result, levenberg_marquardt
+from regkit.templates import Synthetic, register_templates, synthetic
+from regkit.varpro import GolubPereyra, Kaufman, Reduced, ReducedJacobian
 
 FILE = records.path("superres.json")
 
 
-def fixed_counts(projection: int, tangent: int) -> dict:
-    """Options for so many iterations of conjugate gradients, for f and for its derivative, always."""
-    return {"rtol": 0.0, "maxiter": projection, "tangent_rtol": 0.0, "tangent_maxiter": tangent}
+EXACT, N = Cholesky(), CG.fixed
+OURS = partial(levenberg_marquardt, damping=1e-2, iterations=9)
 
 
-def growing(projection: int, tangent: int, factor: float):
-    """A schedule: so many iterations in the first step, and ``factor`` times more in each that follows."""
-    return lambda k: fixed_counts(*(int(n * factor ** (k - 1)) for n in (projection, tangent)))
+@dataclass(frozen=True)
+class Method:
+    """What is compared: solver and Jacobian; on which residual; how it is minimised.
+
+    fixed: how many templates are held; warm: start each projection at the last image; growing: step k gets
+    this to the power k − 1 times the iterations.
+    """
+
+    name: str
+    solver: Solver
+    jacobian: ReducedJacobian | Derivative
+    fixed: int = 1
+    rows: str = "full"
+    minimise: Callable = OURS
+    warm: bool = False
+    growing: float | None = None
+
+    def run(self, problem, w: torch.Tensor) -> tuple[Result, list[int]]:
+        """The run from w, and the products with AᵀA after each step."""
+        meter, products = Metered(problem), []
+        reduced = Reduced(meter, self.solver, self.jacobian, problem.upsampled(), self.rows)
+
+        def advance(k, point):
+            following = reduced
+            if self.growing is not None:
+                more = [int(s.maxiter * self.growing ** (k - 1)) for s in (self.solver, self.jacobian.solver)]
+                following = replace(reduced, solver=N(more[0]), jacobian=Kaufman(N(more[1])))
+            return replace(following, f0=point.f) if self.warm else following
+
+        def note(step):
+            products.append(meter.products)
+
+        return self.minimise(reduced, w, advance=advance, callback=note), products
 
 
-PAPER = {"damping": 1e-3, "scaling": "identity", "steps": 9}
-OURS = {"damping": 1e-2, "scaling": "diagonal", "steps": 9}
-BEST = {"kind": "kaufman"}, {**OURS, "schedule": growing(10, 5, 1.2)}
-
-# name, number of fixed templates, options of Reduced, options of minimise
+PAPER = {"rows": "data", "minimise": paper.levenberg_marquardt}
 METHODS = [
-    ("paper: 24 parameters, data block, exact derivative", 0, {"rows": "data", "exact": True}, PAPER),
-    ("paper: the same, nothing differentiated", 0, {"rows": "data", "exact": True, "kind": "none"}, PAPER),
-    ("template 0 held", 1, {"rows": "data", "exact": True}, PAPER),
-    ("and the full residual", 1, {"exact": True}, PAPER),
-    ("and damping by the diagonal", 1, {"exact": True}, OURS),
-    ("and Kaufman", 1, {"exact": True, "kind": "kaufman"}, OURS),
-    ("none, 20", 1, {"kind": "none", **fixed_counts(20, 0)}, OURS),
-    ("unrolled, 5", 1, {"kind": "unrolled", **fixed_counts(5, 0)}, OURS),
-    ("unrolled, 10", 1, {"kind": "unrolled", **fixed_counts(10, 0)}, OURS),
-    ("unrolled, 20", 1, {"kind": "unrolled", **fixed_counts(20, 0)}, OURS),
-    ("implicit, 10 + 10", 1, {"kind": "implicit", **fixed_counts(10, 10)}, OURS),
-    ("implicit, 20 + 20", 1, {"kind": "implicit", **fixed_counts(20, 20)}, OURS),
-    ("Kaufman, 5 + 5", 1, {"kind": "kaufman", **fixed_counts(5, 5)}, OURS),
-    ("Kaufman, 10 + 10", 1, {"kind": "kaufman", **fixed_counts(10, 10)}, OURS),
-    ("Kaufman, 40 + 10", 1, {"kind": "kaufman", **fixed_counts(40, 10)}, OURS),
-    ("Kaufman, 40 + 20", 1, {"kind": "kaufman", **fixed_counts(40, 20)}, OURS),
-    ("Kaufman, 10 + 10, warm", 1, {"kind": "kaufman", **fixed_counts(10, 10)}, {**OURS, "warm": True}),
-    ("Kaufman, 10 + 5 growing by 1.2", 1, *BEST),
-    ("the same, warm", 1, BEST[0], {**BEST[1], "warm": True}),
+    Method("paper: 24 parameters, data block, exact derivative", EXACT, GolubPereyra(), 0, **PAPER),
+    Method("paper: the same, nothing differentiated", EXACT, Frozen(), 0, **PAPER),
+    Method("template 0 held", EXACT, GolubPereyra(), **PAPER),
+    Method("and the full residual", EXACT, GolubPereyra(), minimise=paper.levenberg_marquardt),
+    Method("and damping by the diagonal", EXACT, GolubPereyra()),
+    Method("and Kaufman", EXACT, Kaufman()),
+    Method("none, 20", N(20), Frozen()),
+    Method("unrolled, 5", N(5), Unrolled()),
+    Method("unrolled, 10", N(10), Unrolled()),
+    Method("unrolled, 20", N(20), Unrolled()),
+    Method("implicit, 10 + 10", N(10), Implicit(N(10))),
+    Method("implicit, 20 + 20", N(20), Implicit(N(20))),
+    Method("Kaufman, 5 + 5", N(5), Kaufman(N(5))),
+    Method("Kaufman, 10 + 10", N(10), Kaufman(N(10))),
+    Method("Kaufman, 40 + 10", N(40), Kaufman(N(10))),
+    Method("Kaufman, 40 + 20", N(40), Kaufman(N(20))),
+    Method("Kaufman, 10 + 10, warm", N(10), Kaufman(N(10)), warm=True),
+    Method("Kaufman, 10 + 5 growing by 1.2", N(10), Kaufman(N(5)), growing=1.2),
+    Method("the same, warm", N(10), Kaufman(N(5)), growing=1.2, warm=True),
 ]
 SEEDS = (2, 12, 22, 32)
 
@@ -89,7 +119,7 @@ def problems(noise: float = 0.0, strength: float = 1e-2) -> list[tuple[str, Synt
 
 def exact_error(made, w: torch.Tensor) -> float:
     """Image error in % after an exact solve for f at w."""
-    return 100 * made.error(Reduced(made.problem, exact=True).point(w).f)
+    return 100 * made.error(Reduced(made.problem, EXACT).point(w).f)
 
 
 def compare() -> dict:
@@ -103,19 +133,19 @@ def compare() -> dict:
     }
     print(f"{len(cases)} problems; median error at the start {statistics.median(record['start']):.1f} %")
     print(f"{'method':50} {'median':>7} {'worst':>7} {'products':>9} {'to within 5 %':>14}")
-    for name, fixed, options, run in METHODS:
-        paths = []
+    for method in METHODS:
+        name, exact, paths = method.name, method.solver == EXACT, []
         for _, made, w in cases:
             problem, start = made.problem, w
-            if fixed == 0:
+            if method.fixed == 0:
                 problem = replace(problem, fixed=0)
                 start = torch.cat([problem.transform.identity(w.dtype), w])
             case = replace(made, problem=problem)
-            found = minimise(Reduced(problem, problem.upsampled(), **options), start, **run)
-            paths.append([(step.products, round(exact_error(case, step.x), 3)) for step in found.history])
+            found, products = method.run(problem, start)
+            errors = [round(exact_error(case, step.x), 3) for step in found.history]
+            paths.append(list(zip(products, errors, strict=True)))
         errors, products = [path[-1][1] for path in paths], [path[-1][0] for path in paths]
         early = [next(spent for spent, error in path if error <= 1.05 * path[-1][1]) for path in paths]
-        exact = options.get("exact", False)
         work = ["exact", "exact"] if exact else [f"{statistics.median(n):.0f}" for n in (products, early)]
         line = f"{name:50} {statistics.median(errors):6.2f}% {max(errors):6.2f}% {work[0]:>9} {work[1]:>14}"
         print(line, flush=True)
@@ -132,9 +162,9 @@ def with_noise() -> list[dict]:
             errors = {"start": [], "none": [], "kaufman": []}
             for _, made, w in problems(noise, strength):
                 errors["start"].append(exact_error(made, w))
-                for kind in ("none", "kaufman"):
-                    reduced = Reduced(made.problem, made.problem.upsampled(), kind=kind, exact=True)
-                    errors[kind].append(exact_error(made, minimise(reduced, w, **OURS).x))
+                for name, jacobian in {"none": Frozen(), "kaufman": Kaufman()}.items():
+                    found = OURS(Reduced(made.problem, EXACT, jacobian), w)
+                    errors[name].append(exact_error(made, found.x))
             medians = {name: round(statistics.median(values), 2) for name, values in errors.items()}
             rows.append({"noise": noise, "strength": strength, **medians})
             print(rows[-1], flush=True)
@@ -143,32 +173,28 @@ def with_noise() -> list[dict]:
 
 def cost() -> None:
     """CPU time of one Jacobian and one run; the paper's problem where its images are to be found."""
-    folder = os.environ.get("REGKIT_DATA")
-    if folder:
-        hands = data.paper_hands(20)
-        made = synthetic(hands.reference, hands.grid, fixed=0, cut_edge=True)
-        start = json.loads((Path(folder) / "superres_start.json").read_text())["norm"]
-        w = torch.tensor(start, dtype=torch.float64)
+    if os.environ.get("REGKIT_DATA"):
+        made, w = paper.superresolution(window=paper.cut_edge)
     else:
         phantom = data.hands_phantom(20)
         made = synthetic(phantom.reference, phantom.grid, fixed=0)
         w = torch.cat([made.problem.transform.identity(), register_templates(replace(made.problem, fixed=1))])
-    f0, tolerance = made.problem.upsampled(), {"rtol": 0.0, "atol": 1e-3, "maxiter": 500}
+    f0, tolerance = made.problem.upsampled(), paper.cg()
     print("20 × 20 from 4 × 10 × 10, 24 parameters, data block; CPU time")
-    for name, options in (
-        ("exact, Cholesky", {"exact": True}),
-        ("implicit, 100 tangent iterations", {"kind": "implicit", **tolerance, "tangent_maxiter": 100}),
-        ("Kaufman, Cholesky", {"kind": "kaufman", "exact": True}),
-        ("none, Cholesky", {"kind": "none", "exact": True}),
-        ("all iterations differentiated", {"kind": "unrolled", **tolerance}),
+    for name, *how in (
+        ("exact, Cholesky", EXACT, GolubPereyra()),
+        ("implicit, 100 tangent iterations", tolerance, Implicit(N(100))),
+        ("Kaufman, Cholesky", EXACT, Kaufman()),
+        ("none, Cholesky", EXACT, Frozen()),
+        ("all iterations differentiated", tolerance, Unrolled()),
     ):
-        reduced = Reduced(made.problem, f0, rows="data", **options)
-        reduced.jacobian(w)
+        reduced = Reduced(made.problem, *how, f0, rows="data")
+        _ = reduced.point(w).jacobian
         clock, count = time.process_time(), 5
         for _ in range(count):
-            reduced.jacobian(w)
+            _ = reduced.point(w).jacobian
         jacobian, clock = (time.process_time() - clock) / count, time.process_time()
-        found = minimise(reduced, w, **PAPER)
+        found = paper.levenberg_marquardt(reduced, w)
         run, error = time.process_time() - clock, exact_error(made, found.x)
         print(f"{name:34} Jacobian {1e3 * jacobian:7.1f} ms   9 steps {run:6.2f} s   error {error:.2f} %")
 

@@ -19,10 +19,12 @@ import numpy as np
 import torch
 
 from regbook import records
+from regbook.meter import Metered
 from regkit import data
-from regkit.linear import cg
-from regkit.superres import register_templates, synthetic
-from regkit.varpro import Reduced, minimise
+from regkit.linear import CG
+from regkit.optimize import levenberg_marquardt
+from regkit.templates import register_templates, synthetic
+from regkit.varpro import Kaufman, Reduced
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--image", choices=("mri", "phantom", "hands"), default="mri")
@@ -42,7 +44,7 @@ problem, f0 = made.problem, made.problem.upsampled()
 def accurate(w: torch.Tensor) -> torch.Tensor:
     """f at w, to a relative tolerance of 1e-5."""
     A = problem.at(w)
-    return cg(A.normal, A.adjoint(problem.b), f0, rtol=1e-5).x
+    return CG(rtol=1e-5).solve(A.normal, A.adjoint(problem.b), f0).x
 
 
 clock, steps = time.perf_counter(), []
@@ -50,19 +52,23 @@ start = register_templates(problem)
 registered = time.perf_counter() - clock
 
 
-def note(step) -> None:
-    seconds = round(time.perf_counter() - clock, 1)
-    line = {"step": step.number, "error": made.error(step.f), "loss": step.loss, "accepted": step.accepted}
-    steps.append({**line, "products": step.products, "seconds": seconds})
-    print(
-        f"step {step.number:2}: error {100 * made.error(step.f):.2f} %, loss {step.loss:.1f}, {seconds} s",
-        flush=True,
-    )
-
-
 projection, tangent = arguments.iterations
-options = {"rtol": 0.0, "maxiter": projection, "tangent_rtol": 0.0, "tangent_maxiter": tangent}
-found = minimise(Reduced(problem, f0, kind="kaufman", **options), start, steps=10, callback=note)
+meter = Metered(problem)
+reduced = Reduced(meter, CG.fixed(projection), Kaufman(CG.fixed(tangent)), f0)
+
+
+def note(k: int, point) -> Reduced:
+    """Before step k: where the run stands after the last one."""
+    line = {"step": k - 1, "error": made.error(point.f), "loss": float(point.loss)}
+    steps.append({**line, "products": meter.products, "seconds": round(time.perf_counter() - clock, 1)})
+    print("step {step:2}: error {error:.4f}, loss {loss:.1f}, {seconds} s".format(**steps[-1]), flush=True)
+    return reduced
+
+
+found = levenberg_marquardt(reduced, start, damping=1e-2, iterations=10, advance=note)
+note(found.iterations + 1, found.point)
+for line, step in zip(steps, found.history, strict=True):
+    line["accepted"] = step.accepted
 seconds = time.perf_counter() - clock
 
 at_start, at_end = accurate(start), accurate(found.x)

@@ -8,6 +8,8 @@ experiments   what the chapters compute, one module a chapter
 figures       what they draw of it, one module a chapter
 practice      the checkers of the exercises, one module a chapter
 widgets       the figures that a page computes itself, one function a figure
+meter         the work of a run, in products with AᵀA
+paper         the paper's experiment on super-resolution, and what its code does otherwise
 records       runs that take too long for a page, made by the scripts in benchmarks/
 """
 

@@ -19,8 +19,11 @@ Modules, in the order in which the book meets them:
     continuation  the path of the minimiser over θ: predictor and corrector
     pyramid       smaller images first
     branches      curves of stationary points over θ, and the folds in which they end
-    linear        conjugate gradients, and least squares with a choice of derivative
+    linear        solvers of linear systems: conjugate gradients, or a factorisation
+    dual          a whole Jacobian at a time, and derivatives of linear maps given as functions
+    implicit      derivatives of the solution of a linear system
     superres      one fine image from many coarse ones that moved
+    templates     coarse images made of a known fine one, and a start for their motions
     varpro        separable least squares: the linear unknowns are eliminated
 
 What most scripts need is here as well: ``from regkit import Grid, Registration, newton_trust``.
@@ -35,7 +38,8 @@ from regkit.checks import adjoint_test, taylor_test
 from regkit.continuation import follow
 from regkit.distances import NCC, SSD, Distance
 from regkit.grid import Grid
-from regkit.linear import solve
+from regkit.implicit import Implicit, solve
+from regkit.linear import CG
 from regkit.optimize import gauss_newton, gradient_descent, levenberg_marquardt, newton_trust
 from regkit.problems import Functions, Residual
 from regkit.pyramid import multilevel
@@ -43,9 +47,10 @@ from regkit.registration import Registration
 from regkit.regularizers import Quadratic
 from regkit.scales import Adaptive
 from regkit.spline import SmoothingBasis, coefficients, evaluate
-from regkit.superres import SuperResolution, register_templates
+from regkit.superres import SuperResolution
+from regkit.templates import register_templates
 from regkit.transforms import Affine, Rigid, Transform, Translation
-from regkit.varpro import Reduced
+from regkit.varpro import Kaufman, Reduced
 
 try:
     __version__ = metadata.version("regkit")
@@ -53,6 +58,7 @@ except metadata.PackageNotFoundError:  # run from its folder, without an install
     __version__ = "0+unknown"
 
 __all__ = [
+    "CG",
     "NCC",
     "SSD",
     "Adaptive",
@@ -60,6 +66,8 @@ __all__ = [
     "Distance",
     "Functions",
     "Grid",
+    "Implicit",
+    "Kaufman",
     "Quadratic",
     "Reduced",
     "Registration",

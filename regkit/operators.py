@@ -290,3 +290,26 @@ def columnwise(function: Map) -> Map:
                 [1., 0.]]))
     """
     return lambda x: function(x) if x.ndim == 1 else torch.stack([function(c) for c in x.T], dim=1)
+
+
+class ParametricOperator(Operator):
+    """A(w) at one w, with its derivatives in w (p,).
+
+    A subclass gives what an ``Operator`` needs, ``derivative`` and ``adjoint_derivative``.
+    """
+
+    def derivative(self, x: torch.Tensor) -> torch.Tensor:
+        """D(x) = ∂(A(w) x)/∂w at fixed x, (m, p)."""
+        raise NotImplementedError
+
+    def adjoint_derivative(self, y: torch.Tensor) -> torch.Tensor:
+        """E(y) = ∂(A(w)ᵀ y)/∂w at fixed y, (n, p)."""
+        raise NotImplementedError
+
+    def normal(self, x: torch.Tensor) -> torch.Tensor:
+        """AᵀA x, for a vector or columns."""
+        return self.adjoint(self.forward(x))
+
+    def normal_derivative(self, x: torch.Tensor) -> torch.Tensor:
+        """∂(A(w)ᵀA(w) x)/∂w at fixed x, E(A x) + Aᵀ D(x), (n, p)."""
+        return self.adjoint_derivative(self.forward(x)) + self.adjoint(self.derivative(x))

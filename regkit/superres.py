@@ -7,8 +7,8 @@ slope of f this is one linear least-squares problem in f:
     ½‖A(w) f − b‖²,    A(w) = [ √h_d (K I(w_1); …; K I(w_q)) ]      b = [ √h_d d ]
                               [ λ √h_f L                     ],         [ 0      ]
 
-K averages blocks of factor × factor cells, L takes differences divided by the side of a cell, h_d and h_f are
-the areas of a coarse and of a fine cell.
+K averages blocks of factor × factor cells, L takes differences divided by the side of a cell, h_d and h_f
+are the areas of a coarse and of a fine cell. The problem is a ``varpro.Separable`` one.
 Source: Chung, Haber & Nagy (2006), https://doi.org/10.1088/0266-5611/22/4/009.
 """
 
@@ -16,19 +16,19 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
 import torch
 
 from regkit._require import require
 from regkit.grid import Grid
-from regkit.optimize import newton_trust
-from regkit.registration import Registration
+from regkit.operators import ParametricOperator
 from regkit.spline import coefficients, evaluate, smoothing_modes
 from regkit.transforms import Affine, Transform
 
+Window = Callable[[Grid, torch.Tensor], torch.Tensor]
 _DENSE = 400  # up to so many unknowns AᵀA is formed, once per w: cheaper than two sparse products
 
 
@@ -61,18 +61,30 @@ def slopes_adjoint(g: torch.Tensor, grid: Grid) -> torch.Tensor:
     return -image.flatten(0, 1)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SuperResolution:
     """Coarse images and the model that explains them; everything but f and w.
 
-    templates: (q, m₁, m₂). grid: of the fine image; its shape is ``factor`` times (m₁, m₂). strength: λ ≥ 0.
-    transform: y(x; w_j). fixed: so many templates, counted from the first, are known to be in place; w holds
-    the parameters of the others, one after the other, (p,). With fixed = 0 nothing ties f to a frame: it and
-    all motions can drift together. cut_edge: leave out points more than one cell beyond the last centre on
-    the upper sides, where the spline is not yet zero. That is wrong, but the paper's code does it, and its
-    figures need it.
+    Args:
+        templates (q, m₁, m₂): the coarse images.
+        grid: of the fine image; its shape is ``factor`` times (m₁, m₂).
+        strength: λ ≥ 0, a length.
+        transform: y(x; w_j).
+        fixed: so many templates, counted from the first, are known to be in place; w (p,) holds the
+            parameters of the others, one after the other. With 0 nothing ties f to a frame: it and all
+            motions can drift together.
+        window: (grid, y (n, 2)) ↦ (n,) which points of f are seen at all, True or False; all if None. What is
+            not seen counts as zero, as if f ended there.
 
-    Errors: ValueError if shapes do not fit, for integers, NaN or infinity in the templates, for λ < 0.
+    Raises:
+        ValueError: if shapes do not fit, for integers, NaN or infinity in the templates, for λ < 0.
+
+    Example:
+        >>> problem = SuperResolution(torch.ones(2, 4, 6), Grid((2.0, 3.0), (8, 12)))
+        >>> problem
+        SuperResolution(2 templates of 4 × 6, grid of 8 × 12, strength 0.01, 6 parameters)
+        >>> problem.at(problem.identity())
+        Stacked 220 × 96
     """
 
     templates: torch.Tensor
@@ -80,7 +92,7 @@ class SuperResolution:
     strength: float = 1e-2
     transform: Transform = field(default_factory=Affine)
     fixed: int = 1
-    cut_edge: bool = False
+    window: Window | None = None
 
     def __post_init__(self):
         shape, fine = tuple(self.templates.shape), self.grid.shape
@@ -94,6 +106,11 @@ class SuperResolution:
         require(usable, "expected templates of finite floating-point numbers (integers: use .double())")
         require(self.strength >= 0, f"expected a strength λ ≥ 0, got {self.strength}")
         require(0 <= self.fixed < shape[0], f"expected 0 to {shape[0] - 1} fixed templates, got {self.fixed}")
+
+    def __repr__(self) -> str:
+        (count, m1, m2), (n1, n2) = self.templates.shape, self.grid.shape
+        shapes = f"{count} templates of {m1} × {m2}, grid of {n1} × {n2}"
+        return f"SuperResolution({shapes}, strength {self.strength:g}, {self.parameters} parameters)"
 
     @property
     def factor(self) -> int:
@@ -145,31 +162,37 @@ class SuperResolution:
         """A(w) f, (n,) → (m,), as written on paper: slow, but torch.func differentiates it in w and f."""
         c = coefficients(f.reshape(self.grid.shape), 0.0)
         y = torch.cat([self.transform(motion, self.points) for motion in self.motions(w)])
-        data = pool(evaluate(c, self.grid, y).reshape(-1, *self.grid.shape), self.factor)
+        moved = evaluate(c, self.grid, y) * (1 if self.window is None else self.window(self.grid, y))
+        data = pool(moved.reshape(-1, *self.grid.shape), self.factor)
         return torch.cat(
             [self.scales[0] * data.reshape(-1), self.scales[1] * slopes(f[:, None], self.grid)[:, 0]]
         )
 
-    def at(self, w: torch.Tensor) -> Operator:
+    def at(self, w: torch.Tensor) -> Stacked:
         """A(w) with all its weights computed: fast products."""
-        return Operator(self, w)
+        return Stacked(self, w)
 
     def upsampled(self, theta: float = 1e-2) -> torch.Tensor:
         """The spline of template 0 at the fine points, (n,): what one template alone can give."""
         return evaluate(coefficients(self.templates[0], theta), self.coarse, self.points)
 
 
-class Operator:
-    """A(w) at one w: products with A, Aᵀ, and the derivatives of both in w.
+class Stacked(ParametricOperator):
+    """A(w) at one w, the rows of all templates above those of the penalty.
 
     A row of the data belongs to a coarse pixel: the 4 × 4 weights of each of its fine points, averaged, with
-    their derivatives. ``forward`` and ``adjoint`` take vectors or columns. rows: m; data_rows: with data.
+    their derivatives. ``data_rows`` is the number of these rows.
+
+    Args:
+        problem: the model.
+        w (p,): the motions.
     """
 
     def __init__(self, problem: SuperResolution, w: torch.Tensor):
         w = w.detach().to(problem.templates)
         require(w.isfinite().all(), "expected finite parameters, got NaN or infinity among them")
-        self.problem, self.rows, self.data_rows = problem, len(problem.b), problem.templates.numel()
+        self.problem, self.data_rows = problem, problem.templates.numel()
+        self.shape = len(problem.b), problem.grid.count
         self._inverse = [_interpolation(cells, w) for cells in problem.grid.shape]
 
         parts = [_pooled_weights(problem, motion) for motion in problem.motions(w)]
@@ -177,7 +200,7 @@ class Operator:
         pixel, self._column, weights = (torch.cat(part) for part in zip(*parts, strict=True))
         self._pixel = pixel + self._template * problem.coarse.count
         value, self._slopes = problem.scales[0] * weights[:, 0], problem.scales[0] * weights[:, 1:]
-        shape = (self.data_rows, problem.grid.count)
+        shape = (self.data_rows, self.shape[1])
         self._matrix = _sparse(self._pixel, self._column, value, shape)
         self._transposed = _sparse(self._column, self._pixel, value, shape[::-1])
 
@@ -207,7 +230,7 @@ class Operator:
 
     def normal(self, f: torch.Tensor) -> torch.Tensor:
         """AᵀA f, for vectors or columns."""
-        return self.gram @ f if len(f) <= _DENSE else self.adjoint(self.forward(f))
+        return self.gram @ f if len(f) <= _DENSE else super().normal(f)
 
     def derivative(self, f: torch.Tensor) -> torch.Tensor:
         """D(f) = ∂(A(w) f)/∂w, (m, p). The rows of template j depend on w_j alone: D is block diagonal."""
@@ -215,7 +238,7 @@ class Operator:
         terms = self._slopes * self._filter(f[:, None])[self._column]
         blocks = terms.new_zeros(self.data_rows, k).index_add_(0, self._pixel, terms).reshape(q, -1, k)
         data = torch.block_diag(*blocks)[:, -self.problem.parameters :]
-        return torch.nn.functional.pad(data, (0, 0, 0, self.rows - self.data_rows))
+        return torch.nn.functional.pad(data, (0, 0, 0, self.shape[0] - self.data_rows))
 
     def adjoint_derivative(self, y: torch.Tensor) -> torch.Tensor:
         """E(y) = ∂(A(w)ᵀ y)/∂w, (n, p): column by column, the adjoint of what ``derivative`` does."""
@@ -228,23 +251,23 @@ class Operator:
 def _pooled_weights(problem: SuperResolution, motion: torch.Tensor):
     """K I(w_j) and its derivative as entries of a sparse matrix: coarse pixel (e,), coefficient (e,), and
     values (e, 1 + p_j), the weight and its derivative in w_j. Entries with the same place are added."""
-    index, weights = _weights(problem.grid, problem.transform(motion, problem.points), problem.cut_edge)
-    slope = torch.bmm(
-        weights[..., 1:], problem.transform.jacobian(motion, problem.points)
-    )  # through y(x; w_j)
+    grid, y = problem.grid, problem.transform(motion, problem.points)
+    index, weights = _weights(grid, y)
+    if problem.window is not None:
+        weights = weights * problem.window(grid, y)[:, None, None]
+    slope = torch.bmm(weights[..., 1:], problem.transform.jacobian(motion, problem.points))
     values = torch.cat([weights[..., :1], slope], dim=-1) / problem.factor**2
 
+    # the coarse pixel of every fine point
     pixel = torch.arange(problem.coarse.count, device=index.device).reshape(problem.coarse.shape)
-    pixel = pixel.repeat_interleave(problem.factor, 0).repeat_interleave(
-        problem.factor, 1
-    )  # of every fine point
+    pixel = pixel.repeat_interleave(problem.factor, 0).repeat_interleave(problem.factor, 1)
     entries = torch.stack([pixel.reshape(-1, 1).expand(-1, 16), index]).flatten(1)
-    shape = (problem.coarse.count, problem.grid.count, values.shape[-1])
+    shape = (problem.coarse.count, grid.count, values.shape[-1])
     summed = torch.sparse_coo_tensor(entries, values.flatten(0, 1), shape, check_invariants=False).coalesce()
     return *summed.indices(), summed.values()
 
 
-def _weights(grid: Grid, y: torch.Tensor, cut_edge: bool) -> tuple[torch.Tensor, torch.Tensor]:
+def _weights(grid: Grid, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The spline at y (n, 2) as a sum over 16 coefficients: their index (n, 16), and the weights of the value
     and of its derivatives along x and y, (n, 16, 3). Outside the grid coefficients, so weights, are zero."""
     h, cells = y.new_tensor(grid.spacing), torch.tensor(grid.shape, device=y.device)
@@ -252,8 +275,6 @@ def _weights(grid: Grid, y: torch.Tensor, cut_edge: bool) -> tuple[torch.Tensor,
     cell = u.floor()
     tap = torch.arange(-1, 3, device=y.device)[:, None, None] + cell.clamp(-5, max(grid.shape) + 5).long()
     inside = (tap >= 0) & (tap < cells)  # (4, n, 2)
-    if cut_edge:
-        inside = inside & (u < cells)
     t = u - cell
     s = 1 - t  # the four pieces of the cubic B-spline, as in ``spline``, and their derivatives
     value = torch.stack([s**3, (3 * t - 6) * t**2 + 4, (3 * s - 6) * s**2 + 4, t**3]) * inside
@@ -272,98 +293,12 @@ def _interpolation(cells: int, like: torch.Tensor) -> torch.Tensor:
     return (modes @ analysis).to(like)
 
 
-def _sparse(row, column, values, shape: tuple[int, int]) -> torch.Tensor:
+def _sparse(
+    row: torch.Tensor, column: torch.Tensor, values: torch.Tensor, shape: tuple[int, int]
+) -> torch.Tensor:
     """A matrix in compressed rows."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
         entries = torch.stack([row, column])
-        return (
-            torch.sparse_coo_tensor(entries, values, shape, check_invariants=False).coalesce().to_sparse_csr()
-        )
-
-
-# Problems whose answer is known, and where to start.
-
-
-@dataclass(frozen=True, eq=False)
-class Synthetic:
-    """A problem made from a known image and known motions."""
-
-    problem: SuperResolution
-    image: torch.Tensor
-    w_true: torch.Tensor
-
-    def error(self, f: torch.Tensor) -> float:
-        """‖f − image‖ / ‖image‖."""
-        return float((f.reshape(-1) - self.image.reshape(-1)).norm() / self.image.norm())
-
-
-def random_affines(
-    count: int, centre: tuple[float, float], seed: int = 2, scales=(0.95, 1.3), degrees=(0.0, 45.0)
-) -> torch.Tensor:
-    """Motions y = A (x − c) + c, A = rotation · diag(s₁, s₂), one for each seed from ``seed`` on: (count, 6).
-
-    They are the parameters of ``Affine()``. NumPy's old generator makes the paper's problem the same as here.
-    """
-    motions = [torch.empty(0, 6, dtype=torch.float64)]
-    for number in range(seed, seed + count):
-        draw = np.random.RandomState(number).uniform
-        stretch, angle, c = draw(*scales, 2), math.radians(draw(*degrees)), np.array(centre)
-        A = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]) * stretch
-        motions.append(torch.from_numpy(np.concatenate([A.reshape(-1), c - A @ c]))[None])
-    return torch.cat(motions)
-
-
-def observe(
-    model: SuperResolution, image: torch.Tensor, w: torch.Tensor, noise: float = 0.0, seed: int = 2
-) -> Synthetic:
-    """The problem of ``model`` with the templates K f(y(·; w_j)) of ``image``, plus noise, in grey values."""
-    data = model.at(w).forward(image.reshape(-1))[: model.templates.numel()] / model.scales[0]
-    added = torch.randn(len(data), dtype=image.dtype, generator=torch.Generator().manual_seed(seed)).to(image)
-    templates = (data + noise * added).reshape(model.templates.shape)
-    return Synthetic(replace(model, templates=templates), image, w)
-
-
-def synthetic(
-    image: torch.Tensor,
-    grid: Grid,
-    *,
-    factor: int = 2,
-    count: int = 4,
-    seed: int = 2,
-    noise: float = 0.0,
-    **options,
-) -> Synthetic:
-    """``count`` coarse templates of ``image``: the first in place, the others moved by ``random_affines``.
-
-    image: (m₁, m₂), multiples of ``factor``. noise: standard deviation of what is added to the templates, in
-    grey values. options: strength, fixed, cut_edge of ``SuperResolution``. The defaults are the paper's. The
-    templates are made by the model itself, so at w_true only λ and noise stand between f and the image.
-    """
-    shape, whole = tuple(image.shape), factor >= 1 and all(cells % factor == 0 for cells in grid.shape)
-    require(shape == grid.shape, f"expected an image of shape {grid.shape}, as the grid, got {shape}")
-    require(whole, f"expected a grid of multiples of the factor {factor}, got {grid.shape}")
-    require(count >= 1, f"expected at least one template, got {count}")
-    coarse = tuple(cells // factor for cells in grid.shape)
-    model = SuperResolution(image.new_zeros(count, *coarse), grid, **options)
-    moving = random_affines(count - 1, tuple(side / 2 for side in grid.extent), seed).to(image)
-    motions = torch.cat([model.transform.identity(image.dtype, image.device)[None], moving])
-    w_true = motions[model.fixed :].reshape(-1)
-    return observe(model, image, w_true, noise, seed)
-
-
-def register_templates(
-    problem: SuperResolution, thetas=(100.0, 10.0, 1.0, 0.1, 0.01, 0.001), iterations: int = 50
-) -> torch.Tensor:
-    """A start for w: template 0 registered to every other one, from the coarsest scale θ to the finest.
-
-    Template j is K f(y(x; w_j)), and that is roughly template 0 at y(x; w_j).
-    """
-    found = [problem.transform.identity(problem.templates.dtype, problem.templates.device)]
-    for template in problem.templates[1:]:
-        pair = Registration(problem.templates[0], template, problem.coarse, transform=problem.transform)
-        w = found[0]
-        for theta in thetas:
-            w = newton_trust(pair.at(theta), w, iterations=iterations).x
-        found.append(w)
-    return torch.cat(found[problem.fixed :])
+        matrix = torch.sparse_coo_tensor(entries, values, shape, check_invariants=False)
+        return matrix.coalesce().to_sparse_csr()

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from regkit import SmoothingBasis, data, evaluate
-from regkit.optimize import newton_trust
+from regkit.linear import Cholesky
+from regkit.optimize import levenberg_marquardt, newton_trust
 from regkit.registration import Registration
-from regkit.superres import Synthetic, register_templates, synthetic
-from regkit.varpro import Reduced, minimise
+from regkit.templates import Synthetic, register_templates, synthetic
+from regkit.varpro import Kaufman, Reduced
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,5 +61,6 @@ def superres(size: int = 32) -> tuple[Synthetic, list[torch.Tensor]]:
     pair = data.hands_phantom(size)
     made = synthetic(pair.reference, pair.grid)
     problem, start = made.problem, register_templates(made.problem)
-    steps = minimise(Reduced(problem, kind="kaufman", exact=True), start, steps=8).history
-    return made, [step.f.reshape(pair.grid.shape) for step in steps]
+    reduced = Reduced(problem, Cholesky(), Kaufman())
+    steps = levenberg_marquardt(reduced, start, damping=1e-2, iterations=8).history
+    return made, [reduced.point(step.x).f.reshape(pair.grid.shape) for step in steps]

@@ -1,111 +1,18 @@
 """Figures of chapter 8: eliminating the image by variable projection."""
 
 import math
-from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
-from regbook.explore import number_text
-from regbook.plots import COLORS, show_image
-from regkit.spline import coefficients, evaluate
-from regkit.varpro import Family, Reduced, minimise
+from regbook import plots
+from regbook.experiments import ch08 as experiments
+from regbook.plots import COLORS, look, show_image
+from regbook.text import counted, number_text
 
-LOOK = {
-    "none": ("vermillion", "s"),
-    "Kaufman": ("blue", "o"),
-    "Golub-Pereyra": ("green", "^"),
-    "implicit": ("orange", "v"),
-    "all of CG": ("purple", "D"),
-}
-KINDS = {"none": "none", "Kaufman": "kaufman", "Golub-Pereyra": "golub-pereyra"}
-AUTHORS = {"steps": 9, "damping": 1e-3, "scaling": "identity"}  # Levenberg-Marquardt as the paper has it
-
-
-# ---- a spot beyond the window: one parameter w, one intensity f
-
-PIXELS = torch.arange(6, dtype=torch.float64) + 0.5
-WIDTH, NEAR = 2.0, 0.01  # of the spot; how near to the best w counts as arrived
-
-
-def spot_shape(w):
-    """a(w) as a matrix with one column: the spot at w (1,), of brightness one, at the six pixels."""
-    return torch.exp(-((PIXELS - w) ** 2) / (2 * WIDTH**2))[:, None]
-
-
-def spot():
-    """A spot of brightness 1 at w = 7, one pixel beyond the window, seen with a little noise."""
-    noise = torch.from_numpy(np.random.default_rng(0).normal(size=6))
-    return Family(spot_shape, spot_shape(torch.tensor([7.0]).double())[:, 0] + 0.01 * noise)
-
-
-@dataclass(frozen=True)
-class Walk:
-    """points: (k + 1, 2), (w, f) after every step. corners: of each step, the points to draw it through."""
-
-    points: np.ndarray
-    corners: list
-
-
-def _parts(problem, w):
-    """a(w), a'(w) and the best intensity f(w), from numbers to numbers."""
-    x = PIXELS.numpy()
-    a = np.exp(-((x - w) ** 2) / (2 * WIDTH**2))
-    return a, (x - w) / WIDTH**2 * a, float(a @ problem.b.numpy() / (a @ a))
-
-
-def walks(problem, w, f, steps=80):
-    """Three walkers in the valley of ½‖f a(w) − b‖², all with undamped Gauss-Newton steps."""
-    b = problem.b.numpy()
-    found = {}
-    for name in ("alternating", "joint Gauss-Newton", "variable projection"):
-        points, corners = [(w, f)], []
-        for _ in range(steps):
-            here = points[-1]
-            a, slope, best = _parts(problem, here[0])
-            if name == "joint Gauss-Newton":
-                J = np.stack([here[1] * slope, a], axis=1)
-                step = np.linalg.lstsq(J, here[1] * a - b)[0]
-                to = (here[0] - step[0], here[1] - step[1])
-                corners.append([here, to])
-            elif name == "alternating":
-                D, r = best * slope, best * a - b
-                to = (here[0] - D @ r / (D @ D), best)
-                corners.append([here, (here[0], best), to])
-            else:
-                D, r = best * slope, best * a - b
-                seen = D - a * (a @ D) / (a @ a)
-                to = here[0] - seen @ r / (seen @ seen)
-                floor = [(v, _parts(problem, v)[2]) for v in np.linspace(here[0], to, 15)]
-                to = floor[-1]
-                corners.append([here, *floor])
-            if not (abs(to[0]) < 30 and abs(to[1]) < 30):  # gone for good
-                to = (math.nan, math.nan)
-            points.append(to)
-            if math.isnan(to[0]):
-                points += [to] * (steps + 1 - len(points))
-                break
-        found[name] = Walk(np.array(points), corners)
-    return found
-
-
-def best_spot(problem):
-    """The minimiser (w, f)."""
-    return walks(problem, 7.0, 1.0, 30)["variable projection"].points[-1]
-
-
-def arrivals(problem, w, f):
-    """After how many steps each walker is, and stays, within NEAR of the best w; None if never."""
-    target, counts = best_spot(problem)[0], {}
-    for name, walk in walks(problem, w, f).items():
-        away = ~(np.abs(walk.points[:, 0] - target) < NEAR)
-        counts[name] = None if away[-1] else int(np.flatnonzero(away)[-1]) + 1
-    return counts
-
-
-STARTS = {"near and bright": (4.5, 2.0), "far and faint": (8.5, 0.5)}
+SPAN = 90  # of the errors that are drawn, in grey values
 WALKERS = {
     "alternating": ("vermillion", "s"),
     "joint Gauss-Newton": ("orange", "D"),
@@ -113,14 +20,19 @@ WALKERS = {
 }
 
 
+def _look(name):
+    """Of a Jacobian; all of CG differentiated is "unrolled" elsewhere."""
+    return look("unrolled" if name == "all of CG" else name)
+
+
 def valley(problem):
     """The landscape of the spot with the three walkers, and how far each is from the best w."""
     w, f = np.linspace(4, 9.5, 90), np.linspace(0, 2.3, 70)
-    columns = np.stack([_parts(problem, v)[0] for v in w])
+    columns = np.stack([experiments.at_spot(problem, v)[0] for v in w])
     residual = f[:, None, None] * columns - problem.b.numpy()
     heights = np.log10(0.5 * (residual**2).sum(-1))
-    target = best_spot(problem)
-    all_walks = {start: walks(problem, *place) for start, place in STARTS.items()}
+    target = experiments.best_spot(problem)
+    all_walks = {start: experiments.walks(problem, *place) for start, place in experiments.STARTS.items()}
 
     def draw(figure, steps, place):
         steps = round(steps)
@@ -142,10 +54,9 @@ def valley(problem):
             texts.append(f"{name} {off}")
         left.set(xlim=(4, 9.5), ylim=(0, 2.3), xlabel="position w in pixels", ylabel="intensity f")
         left.legend(loc="upper right", fontsize=8, frameon=True, framealpha=0.9, borderpad=0.3)
-        right.axhline(NEAR, color="0.4", ls="--", lw=1)
+        right.axhline(experiments.NEAR, color="0.4", ls="--", lw=1)
         right.set(xlim=(-0.5, 41), ylim=(1e-5, 20), xlabel="steps", ylabel="|w − best w| in pixels")
-        count = "1 step" if steps == 1 else f"{steps} steps"
-        return f"After {count}, from {place}. Off by: {', '.join(texts)}."
+        return f"After {counted(steps, 'step')}, from {place}. Off by: {', '.join(texts)}."
 
     return draw
 
@@ -206,37 +117,11 @@ def shadow(figure, angle, view):
 # ---- the standard problem of chapters 7 to 10
 
 
-@dataclass(frozen=True)
-class Run:
-    """What the figures need of a run: loss, gradient norm, image error (%) and image after each step."""
-
-    loss: np.ndarray
-    gradient: np.ndarray
-    error: np.ndarray
-    images: list
-    path: list
-
-    @classmethod
-    def of(cls, made, history, exact=True):
-        found = [s.f if exact else Reduced(made.problem, exact=True).point(s.x).f for s in history]
-        errors = np.array([100 * made.error(f) for f in found])
-        loss, norm = (np.array([getattr(s, name) for s in history]) for name in ("loss", "gradient_norm"))
-        return cls(loss, norm, errors, found, [s.x for s in history])
-
-
-def run(made, w, f0, kind, rows, options=None, **limits):
-    """Levenberg-Marquardt with exact projections, or with those that ``options`` describe."""
-    options = {"exact": True} if options is None else options
-    reduced = Reduced(made.problem, f0, kind=kind, rows=rows, **options)
-    return Run.of(made, minimise(reduced, w, **(AUTHORS | limits)).history, "exact" in options)
-
-
 def progress(runs):
     """Figure 5 of the paper: relative loss and gradient norm, and Figure 6's number, over the steps."""
     figure, axes = plt.subplots(1, 3, figsize=(6.8, 3.3))
     for name, one in runs.items():
-        color, mark = LOOK[name]
-        style = {"color": COLORS[color], "marker": mark, "ms": 4, "lw": 1.5}
+        style = {"ms": 4, "lw": 1.5, **_look(name)}
         for ax, values in zip(axes, (one.loss / one.loss[0], one.gradient / one.gradient[0]), strict=False):
             ax.semilogy(values, **style)
         axes[2].plot(one.error, label=name, **style)
@@ -256,17 +141,13 @@ def reconstructions(made, runs):
         left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 1.25])
         f = runs[jacobian].images[steps].reshape(grid.shape)
         show_image(left, f, grid, 0, 255, title="f(w)")
-        show_image(middle, f - truth, grid, -90, 90, "RdBu_r", title="f(w) − truth")
-        for ax in (left, middle):
-            ax.set(xticks=[0, 10, 20], yticks=[0, 10, 20])
-        left.set(xlabel="x in cm", ylabel="y in cm")
-        middle.set_yticks([])
+        left.set(xlabel="x in cm", ylabel="y in cm", xticks=[0, 10, 20], yticks=[0, 10, 20])
+        plots.error(middle, f - truth, grid, SPAN, "f(w) − truth")
         for name, one in runs.items():
-            color, mark = LOOK[name]
-            chosen = name == jacobian
-            right.plot(one.error, color=COLORS[color], lw=2.2 if chosen else 1, label=name)
+            style, chosen = _look(name), name == jacobian
+            right.plot(one.error, color=style["color"], lw=2.2 if chosen else 1, label=name)
             if chosen:
-                right.plot(steps, one.error[steps], mark, ms=9, color=COLORS[color], mec="white")
+                right.plot(steps, one.error[steps], ms=9, mec="white", **style)
         right.set(xlabel="step", title="image error, %", xlim=(-0.4, 9.4), ylim=(0, 46))
         right.legend(loc="center right", fontsize=8)
         one = runs[jacobian]
@@ -281,53 +162,15 @@ def reconstructions(made, runs):
 # ---- the two effects apart
 
 
-def finite_difference(problem, w, h=1e-6):
-    """The true Jacobian of the full reduced residual at w, by central differences of exact projections."""
-    reduced = Reduced(problem, exact=True, rtol=1e-13)
-    moves = h * torch.eye(len(w), dtype=w.dtype)
-    return torch.stack([(reduced.residual(w + e) - reduced.residual(w - e)) / (2 * h) for e in moves], dim=1)
-
-
-def judged(problem, w, truth):
-    """For both kinds of rows and three Jacobians: errors of gradient and matrix, angle, length of the step.
-
-    The parameters are scaled so that the columns of the true Jacobian have length one.
-    """
-    found = {}
-    for rows in ("data", "full"):
-        points = {
-            name: Reduced(problem, kind=kind, rows=rows, exact=True, rtol=1e-13).point(w)
-            for name, kind in KINDS.items()
-        }
-        T = truth[: len(points["none"].residual)]
-        scale = T.norm(dim=0)
-        T = T / scale
-        r = points["none"].residual
-        g, B = T.T @ r, T.T @ T
-        for name, point in points.items():
-            J = point.jacobian / scale
-            mine, matrix = J.T @ r, J.T @ J
-            step = torch.linalg.solve(matrix, mine).norm() / torch.linalg.solve(B, g).norm()
-            cosine = (mine @ g / (mine.norm() * g.norm())).clamp(-1, 1)
-            found[rows, name] = {
-                "gradient": float((mine - g).norm() / g.norm()),
-                "matrix": float((matrix - B).norm() / B.norm()),
-                "angle": math.degrees(float(torch.arccos(cosine))),
-                "step": float(step),
-            }
-    return found
-
-
-def effects(problem, path):
+def effects(table):
     """Bars: error of the gradient, and of the Gauss-Newton matrix, at each w of a path."""
-    table = [judged(problem, w, finite_difference(problem, w)) for w in path]
 
     def draw(figure, steps):
         now = table[round(steps)]
         axes = figure.subplots(1, 2, sharey=True)
         for ax, what in zip(axes, ("gradient", "matrix"), strict=True):
             for shift, rows, color in ((-0.2, "data", "orange"), (0.2, "full", "blue")):
-                values = [max(now[rows, name][what], 2e-10) for name in KINDS]
+                values = [max(now[rows, name][what], 2e-10) for name in experiments.JACOBIANS]
                 at = np.arange(3) + shift
                 label = "data block" if rows == "data" else "full residual"
                 ax.bar(at, values, 0.36, bottom=0, color=COLORS[color], label=label)
@@ -346,7 +189,6 @@ def effects(problem, path):
             f"{now['full', 'Kaufman']['step']:.2f} times."
         )
 
-    draw.table = table
     return draw
 
 
@@ -371,11 +213,9 @@ def taylor(residual, loss):
     titles = ("the residual, with J v", "the loss, with (Jᵀr)ᵀv")
     for ax, tests, title in zip(axes, (residual, loss), titles, strict=True):
         for name, test in tests.items():
-            color, mark = LOOK[name]
             size = {"none": 8, "Kaufman": 5}.get(name, 3.5)
             label = f"{name}: slope {test.slopes[1]:.2f}"
-            style = {"color": COLORS[color], "ms": size, "lw": 1.3, "label": label}
-            ax.loglog(test.steps, test.errors[1], mark + "-", **style)
+            ax.loglog(test.steps, test.errors[1], ms=size, lw=1.3, label=label, **look(name))
         bottom = min(float(test.errors[1].min()) for test in tests.values())
         ax.set(title=title, xlabel="step h", ylim=(bottom / 5, None))
         ax.legend(fontsize=8, loc="lower right")
@@ -386,26 +226,22 @@ def taylor(residual, loss):
 # ---- the gauge
 
 
-def undone(problem, w, f):
-    """f seen through the motion of template 0, f(y(x; w₀)): the image in the frame of template 0."""
-    y = problem.transform(w[:6], problem.points)
-    return evaluate(coefficients(f.reshape(problem.grid.shape), 0.0), problem.grid, y)
+def drifting(made, one, held, pulled):
+    """Template 0 free: where it went, the error image, and the error over the steps.
 
-
-def drifting(made, one, held):
-    """Template 0 free: where it went, the error image, and loss and error over the steps."""
+    pulled: the errors with the drift undone.
+    """
     problem, truth, grid = made.problem, made.image, made.problem.grid
     seen = torch.cartesian_prod(torch.linspace(2, 18, 5), torch.linspace(2.5, 22.5, 5)).double()
-    pulled = [100 * made.error(undone(problem, w, f)) for w, f in zip(one.path, one.images, strict=True)]
 
     def draw(figure, steps):
         k = round(steps)
         left, right = figure.subplots(1, 2, width_ratios=[1, 1.5])
-        show_image(left, one.images[k].reshape(grid.shape) - truth, grid, -90, 90, "RdBu_r")
+        plots.error(left, one.images[k].reshape(grid.shape) - truth, grid, SPAN, None)
         move = 10 * (problem.transform(one.path[k][:6], seen) - seen)
         arrows = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.012, "color": COLORS["black"]}
         left.quiver(*seen.T, *move.T, **arrows)
-        left.set(title="error, and drift ×10", xlabel="x in cm", ylabel="y in cm")
+        left.set_xlabel("error, and drift ×10")
         for values, color, style, label in (
             (one.error, "vermillion", "-", "template 0 free"),
             (pulled, "orange", "--", "the same, drift undone"),
@@ -421,7 +257,6 @@ def drifting(made, one, held):
             f"undone {pulled[k]:.2f} %. Template 0 has moved by {cells:.3f} cells on average."
         )
 
-    draw.undone = pulled
     return draw
 
 
@@ -431,13 +266,9 @@ def drifting(made, one, held):
 def gallery(made, images, titles):
     """Images above their error images."""
     grid = made.problem.grid
-    figure, axes = plt.subplots(2, len(images), figsize=(6.8, 3.9), sharex=True, sharey=True)
+    figure, axes = plt.subplots(2, len(images), figsize=(6.8, 3.9))
     for (top, bottom), f, title in zip(axes.T, images, titles, strict=True):
-        f = f.reshape(grid.shape)
-        show_image(top, f, grid, 0, 255)
+        plots.image(top, f, grid)
         top.set_title(title, fontsize=9)
-        error = show_image(bottom, f - made.image, grid, -90, 90, "RdBu_r")
-        for ax in (top, bottom):
-            ax.set(xticks=[], yticks=[])
-    figure.colorbar(error, ax=axes, shrink=0.6, pad=0.01, label="error, grey values")
+        plots.error(bottom, f - made.image.reshape(-1), grid, SPAN, None)
     return figure

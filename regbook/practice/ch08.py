@@ -27,7 +27,7 @@ def check_8_2(kaufman):
     if close(given, D - A @ (A.T @ D)):
         wrong("AAᵀ is a projection only if the columns of A are orthonormal. Here (AᵀA)⁻¹ is missing.")
     if close(given, D):
-        wrong('this is D itself, the Jacobian of kind "none".')
+        wrong("this is D itself, the Jacobian with f held fixed.")
     if not close(given, right):
         wrong("expected D − A (AᵀA)⁻¹ AᵀD, got something else. Is Aᵀ times your answer zero?")
     return "Right: one projection, nothing differentiated."

@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from regbook.figures import ch09 as figures
+from regbook import records
+from regbook.experiments import ch09 as experiments
 from regkit import data
-from regkit.superres import register_templates, synthetic
+from regkit.implicit import Chebyshev, Implicit, Last
+from regkit.linear import CG, Cholesky
+from regkit.templates import register_templates, synthetic
 from regkit.varpro import Reduced
 
 STEP = 1e-30
@@ -56,7 +59,7 @@ def relative(a, b):
 
 def from_numpy(A, A_dot, b, x, x_dot, values, vectors):
     """The same system as chapter 9 has it."""
-    return figures.Toy(*map(torch.from_numpy, (A, A_dot, b, values, vectors, x, x_dot)))
+    return experiments.Toy(*map(torch.from_numpy, (A, A_dot, b, values, vectors, x, x_dot)))
 
 
 def test_claim_the_tangent_has_another_right_hand_side():
@@ -93,7 +96,7 @@ def test_claim_the_polynomial_of_the_restart_explains_the_error():
 
 def test_claim_the_hump_is_there_in_exact_arithmetic():
     """The restart, its tangent carried along by the product rule, with sixty digits."""
-    toy = figures.toy()
+    toy = experiments.toy()
     with mpmath.workdps(60):
         exact = np.vectorize(mpmath.mpf, otypes=[object])
         A, B, b = (exact(part.numpy()) for part in (toy.A, toy.B, toy.b))
@@ -111,8 +114,8 @@ def test_claim_the_hump_is_there_in_exact_arithmetic():
                 beta, beta_dot = new / rho, new_dot / rho - new * rho_dot / rho**2
                 p, p_dot = r + beta * p, r_dot + beta_dot * p + beta * p_dot
                 rho, rho_dot = new, new_dot
-            expected = toy.error(torch.from_numpy(x_dot.astype(float)), "x_dot")
-            assert toy.error(toy.tangent("restart", 30, last), "x_dot") == pytest.approx(expected, rel=0.05)
+            expected = toy.tangent_error(torch.from_numpy(x_dot.astype(float)))
+            assert toy.tangent_error(toy.tangent(Last(last), 30)) == pytest.approx(expected, rel=0.05)
             assert last != 10 or expected > 50
 
 
@@ -120,7 +123,8 @@ def test_claim_a_fixed_polynomial_has_no_hump():
     """At every k, with 30 and with 60 iterations; at the end it is not far from the error of x itself."""
     for seed, total, end in ((3, 30, 0.15), (4, 30, 0.15), (3, 60, 0.01), (4, 60, 0.01)):
         toy = from_numpy(*system(seed))
-        errors = [toy.error(toy.tangent("chebyshev", total, k), "x_dot") for k in range(0, total + 1, 3)]
+        tails = [Last(k, Chebyshev((1.0, 200.0))) for k in range(0, total + 1, 3)]
+        errors = [toy.tangent_error(toy.tangent(tail, total)) for tail in tails]
         assert max(errors) <= 1 and errors[-1] < end
         assert all(b < a for a, b in pairwise(errors) if a > 0.2)
 
@@ -138,7 +142,7 @@ def test_claim_implicit_obeys_the_bound_of_cg():
         first, _ = conjugate_gradients(A, b, np.zeros(60), total)
         floor = size(np.linalg.solve(A, A_dot @ (first - x)))
         for k in (4, 8, 12, 20, 28):
-            error = size(toy.tangent("implicit", total, k).numpy() - x_dot)
+            error = size(toy.tangent(Implicit(CG.fixed(k)), total).numpy() - x_dot)
             assert error <= 2 * ((root - 1) / (root + 1)) ** k * (size(x_dot) + floor) + 1.001 * floor
 
 
@@ -186,13 +190,14 @@ def test_claim_half_is_worse_than_none(hand):
 def test_the_record_is_what_the_code_gives(hand):
     """Entries of the record that rounding does not decide."""
     problem, f0, w = hand
-    record = figures.recorded()
+    record = records.load("differentiating_cg.npz")
     totals, percents = record["totals"].tolist(), record["percents"].tolist()
-    exact = Reduced(problem, rows="data", exact=True, rtol=1e-12).jacobian(w)
+    exact = Reduced(problem, Cholesky(), rows="data").point(w).jacobian
     entries = (("restart", 25, 100), ("chebyshev", 50, 50), ("implicit", 100, 20), ("restart", 50, 0))
     for tail, total, percent in entries:
-        J = figures.variant(problem, f0, tail, total, total * percent // 100).jacobian(w)
-        place = figures.TAILS.index(tail), totals.index(total), percents.index(percent)
+        way = experiments.derivative(tail, total * percent // 100)
+        J = Reduced(problem, CG.fixed(total), way, f0, rows="data").point(w).jacobian
+        place = experiments.TAILS.index(tail), totals.index(total), percents.index(percent)
         found = float((J - exact).norm() / exact.norm())
         assert record["jacobian_error"][place][0] == pytest.approx(found, rel=1e-3)
 
@@ -201,8 +206,8 @@ def test_claim_restarted_jacobians_depend_on_rounding(hand):
     problem, f0, w = hand
     noise = torch.randn(4, len(w), dtype=w.dtype, generator=torch.Generator().manual_seed(5))
     spread = {}
-    for tail in ("restart", "implicit"):
-        reduced = figures.variant(problem, f0, tail, 200, 180)
-        found = torch.stack([reduced.jacobian(w + 1e-10 * n) for n in noise])
-        spread[tail] = float((found - found[0]).flatten(1).norm(dim=1).max() / found[0].norm())
+    for name, way in {"restart": Last(180), "implicit": Implicit(CG.fixed(180))}.items():
+        reduced = Reduced(problem, CG.fixed(200), way, f0, rows="data")
+        found = torch.stack([reduced.point(w + 1e-10 * n).jacobian for n in noise])
+        spread[name] = float((found - found[0]).flatten(1).norm(dim=1).max() / found[0].norm())
     assert spread["restart"] > 0.1 and spread["implicit"] < 0.03

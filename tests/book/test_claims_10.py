@@ -10,9 +10,11 @@ import torch
 
 from regbook import records
 from regkit import data
-from regkit.linear import solve
-from regkit.superres import register_templates, synthetic
-from regkit.varpro import Reduced, minimise
+from regkit.implicit import Frozen, Unrolled, solve
+from regkit.linear import CG, Cholesky
+from regkit.optimize import levenberg_marquardt
+from regkit.templates import register_templates, synthetic
+from regkit.varpro import Kaufman, Reduced
 
 H = 1e-6  # step of the difference quotients
 
@@ -224,14 +226,12 @@ def test_claim_a_poor_projection_wants_a_poor_tangent():
 
 def test_claim_the_unrolled_jacobian_is_exact_for_its_own_function():
     """The package's unrolled Jacobian against differences of textbook CG in NumPy, central ones."""
-    from regkit.varpro import Reduced
-
     made, w, _, f0 = standard()
     v = np.random.default_rng(4).normal(size=len(w))
     v /= np.linalg.norm(v)
     for N in (1, 2, 5, 20):
-        reduced = Reduced(made.problem, torch.from_numpy(f0), kind="unrolled", rtol=0.0, maxiter=N)
-        given = reduced.jacobian(torch.from_numpy(w)).numpy() @ v
+        reduced = Reduced(made.problem, CG.fixed(N), Unrolled(), torch.from_numpy(f0))
+        given = reduced.point(torch.from_numpy(w)).jacobian.numpy() @ v
         ends = [matrix(w + h * v) @ poor(matrix(w + h * v), N) for h in (1e-5, -1e-5)]
         quotient = (ends[0] - ends[1]) / 2e-5
         assert np.linalg.norm(given - quotient) < 1e-5 * np.linalg.norm(quotient)
@@ -275,8 +275,8 @@ def test_claim_an_iterate_with_a_gradient_drags_the_tape_along():
     def residual(w):
         A = torch.exp(-times[:, None] * w)
         b = torch.exp(-2 * times) + 1
-        options = {"derivative": "unrolled", "rtol": 0.0, "maxiter": 2}
-        return A @ solve(lambda w, f: A.T @ (A @ f), A.T @ b, w, torch.zeros(2).double(), **options) - b
+        start, how = torch.zeros(2).double(), (CG.fixed(2), Unrolled())
+        return A @ solve(lambda w, f: A.T @ (A @ f), A.T @ b, w, start, *how) - b
 
     def kept(marked, steps=6):
         alive, counts = weakref.WeakSet(), []
@@ -363,14 +363,15 @@ def test_claim_with_noise_the_penalty_decides_more_than_the_jacobian():
     for strength in (0.01, 0.3):
         made = synthetic(pair.reference, pair.grid, noise=3.0, strength=strength)
         w = register_templates(made.problem)
-        for kind in ("none", "kaufman"):
-            found = minimise(Reduced(made.problem, kind=kind, exact=True), w, steps=9).x
+        for kind in (Frozen(), Kaufman()):
+            reduced = Reduced(made.problem, Cholesky(), kind)
+            found = levenberg_marquardt(reduced, w, damping=1e-2, iterations=9).x
             A = made.problem.at(found).forward(torch.eye(400, dtype=torch.float64)).numpy()
             f = np.linalg.lstsq(A, made.problem.b.numpy())[0]
             truth = made.image.reshape(-1).numpy()
             ends[strength, kind] = np.linalg.norm(f - truth) / np.linalg.norm(truth)
-    assert abs(ends[0.3, "none"] - ends[0.3, "kaufman"]) < 0.02
-    assert min(ends[0.01, kind] - ends[0.3, kind] for kind in ("none", "kaufman")) > 0.2
+    assert abs(ends[0.3, Frozen()] - ends[0.3, Kaufman()]) < 0.02
+    assert min(ends[0.01, kind] - ends[0.3, kind] for kind in (Frozen(), Kaufman())) > 0.2
     rows = records.load("superres.json")["noise"]
     for noise in (1.0, 3.0):
         here = [row for row in rows if row["noise"] == noise]

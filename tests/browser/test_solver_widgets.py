@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page
 
-from regbook.figures import ch09
+from regbook import records
 
 pytestmark = pytest.mark.browser
 
@@ -38,7 +38,7 @@ def number(text: str) -> float:
 
 
 def test_differentiated_iterations_agree_with_the_record(open_page, book):
-    record = ch09.recorded()
+    record = records.load("differentiating_cg.npz")
     _, figure = opened(open_page, book, "09_differentiating_cg", "How many of the iterations")
     total, percent = figure.locator("input[type=range]").all()
     readout = figure.locator(".rk-readout")

@@ -23,7 +23,7 @@ def kaufman(A, D):
         (lambda A, D: A @ solve(A, A.T @ D) * -1, "sign"),
         (lambda A, D: D + A @ solve(A, A.T @ D), "added"),
         (lambda A, D: D - A @ (A.T @ D), "orthonormal"),
-        (lambda A, D: D, "none"),
+        (lambda A, D: D, "held fixed"),
         (lambda A, D: kaufman(A, D) * 2, "something else"),
         (lambda A, D: kaufman(A, D).T, "something else"),
     ],

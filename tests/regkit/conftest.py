@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -13,3 +15,15 @@ def random():
     """Random numbers from a fixed seed: ``random(4, 2)`` is a (4, 2) tensor of standard normals."""
     generator = torch.Generator().manual_seed(0)
     return lambda *shape: torch.randn(shape, dtype=torch.float64, generator=generator)
+
+
+@pytest.fixture
+def spd(random):
+    """Symmetric positive definite matrices: ``spd(n, c)`` is (n, n) with eigenvalues from 1 to c."""
+
+    def make(size: int, condition: float = 200.0) -> torch.Tensor:
+        Q = torch.linalg.qr(random(size, size))[0]
+        values = torch.logspace(0, math.log10(condition), size, dtype=torch.float64)
+        return Q @ torch.diag(values) @ Q.T
+
+    return make

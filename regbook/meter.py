@@ -1,0 +1,50 @@
+"""How much work a run of variable projection is: its products with AᵀA, counted."""
+
+from __future__ import annotations
+
+import torch
+
+from regkit.operators import ParametricOperator
+from regkit.varpro import Separable
+
+
+class Metered:
+    """A problem that counts: ``products`` with AᵀA or with its derivative so far, one for every column.
+
+    Args:
+        problem: what is counted.
+
+    Example:
+        >>> from regkit.linear import CG
+        >>> from regkit.varpro import Matrices, Reduced
+        >>> problem = Metered(Matrices(lambda w: torch.stack([torch.ones(1), w]), torch.tensor([1.0, 2.0])))
+        >>> f = Reduced(problem, CG.fixed(1)).point(torch.tensor([1.0])).f
+        >>> problem.products
+        1
+    """
+
+    def __init__(self, problem: Separable):
+        self.problem, self.b, self.products = problem, problem.b, 0
+
+    def at(self, w: torch.Tensor) -> _MeteredAt:
+        """A(w), whose products are counted."""
+        return _MeteredAt(self, self.problem.at(w))
+
+
+class _MeteredAt:
+    def __init__(self, meter: Metered, operator: ParametricOperator):
+        self._meter, self._operator = meter, operator
+
+    def __getattr__(self, name: str):
+        return getattr(self._operator, name)
+
+    def normal(self, x: torch.Tensor) -> torch.Tensor:
+        """AᵀA x, counted."""
+        self._meter.products += 1 if x.ndim == 1 else x.shape[1]
+        return self._operator.normal(x)
+
+    def normal_derivative(self, x: torch.Tensor) -> torch.Tensor:
+        """∂(AᵀA x)/∂w, counted."""
+        slope = self._operator.normal_derivative(x)
+        self._meter.products += slope.shape[1]
+        return slope

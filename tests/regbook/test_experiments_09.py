@@ -1,0 +1,104 @@
+"""The experiments of chapter 9, against dense algebra, difference quotients and NumPy's polynomials."""
+
+import numpy as np
+import pytest
+import torch
+
+from regbook import records
+from regbook.experiments import ch09
+from regkit.implicit import Chebyshev, Continue, Frozen, Implicit, Last, Restart, Unrolled
+from regkit.linear import CG
+from regkit.operators import Matrix
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return ch09.toy(n=20, condition=50.0)
+
+
+def test_the_toys_solution_and_tangent_are_true(toy):
+    A, B, b = (part.numpy() for part in (toy.A, toy.B, toy.b))
+    assert np.allclose(A, A.T) and np.allclose(B, B.T)
+    assert np.allclose(np.linalg.eigvalsh(A), np.geomspace(1, 50, 20))
+    assert np.allclose(A @ toy.vectors.numpy(), toy.vectors.numpy() * toy.values.numpy())
+    assert np.allclose(toy.x.numpy(), np.linalg.solve(A, b))
+    h = 1e-6
+    quotient = (np.linalg.solve(A + h * B, b) - np.linalg.solve(A - h * B, b)) / (2 * h)
+    assert np.allclose(toy.x_dot.numpy(), quotient, rtol=1e-5, atol=1e-8)
+    w, x = torch.tensor([0.3]), torch.arange(20.0).double()
+    assert np.allclose(toy.product(w, x), (A + 0.3 * B) @ x.numpy())
+    assert toy.error(2 * toy.x) == pytest.approx(1) and toy.tangent_error(0 * toy.x_dot) == pytest.approx(1)
+
+
+def test_ways_to_spend_iterations(toy):
+    assert ch09.derivative("restart", 0) == ch09.derivative("implicit", 0) == Frozen()
+    assert ch09.derivative("restart", 3) == Last(3, Restart())
+    assert ch09.derivative("continue", 3) == Last(3, Continue())
+    assert ch09.derivative("implicit", 3) == Implicit(CG.fixed(3))
+    assert ch09.derivative("chebyshev", 3, (1.0, 2.0)) == Last(3, Chebyshev((1.0, 2.0)))
+    assert ch09.derivative("chebyshev", 3).tail.bounds(Matrix(toy.A)) == pytest.approx((1, 50))
+    assert toy.last("chebyshev", 4).tail.bounds == pytest.approx((1, 50))
+
+
+def test_tangents_of_the_program_are_difference_quotients(toy):
+    """All iterations differentiated; and Chebyshev's, from a start that is held."""
+    h = 1e-6
+    ends = [toy.solution(Unrolled(), 6, torch.tensor([s * h])) for s in (1, -1)]
+    quotient = (ends[0] - ends[1]) / (2 * h)
+    torch.testing.assert_close(toy.tangent(Unrolled(), 6), quotient, rtol=1e-5, atol=1e-8)
+    assert (toy.tangent(Frozen(), 6) == 0).all()
+    held, method = toy.value(10), Chebyshev((1.0, 50.0))
+    ends = [method.iterate(lambda x, s=s: toy.product([s * h], x), toy.b, held, 5) for s in (1, -1)]
+    quotient = (ends[0] - ends[1]) / (2 * h)
+    torch.testing.assert_close(toy.tangent(toy.last("chebyshev", 5), 15), quotient, rtol=1e-5, atol=1e-8)
+
+
+def test_the_polynomial_is_what_is_left_of_the_residual(toy):
+    r = toy.b - toy.A @ toy.value(4)
+    for k in (0, 1, 5):
+        left = r - toy.A @ CG.fixed(k).solve(toy.A.matmul, r).x
+        p = ch09.polynomial(toy.A, toy.values, r, k)
+        torch.testing.assert_close(toy.vectors @ (p * (toy.vectors.T @ r)), left, rtol=1e-8, atol=1e-8)
+
+
+def test_the_semi_iteration_is_the_polynomial_of_chebyshev(toy):
+    t = (51 - 2 * toy.values.numpy()) / 49  # the interval, mapped to −1 … 1
+    for k in (1, 4, 9):
+        T = np.polynomial.chebyshev.Chebyshev.basis(k)
+        assert np.allclose(ch09.semi_iteration(toy.values, k), T(t) / T(51 / 49))
+
+
+def test_what_the_tangent_meets(toy):
+    """Implicit: the error of its tangent is the polynomial on what is to be found; others by definition."""
+    k, total = 6, 60
+    p = ch09.met_by_the_tangent(toy, "implicit", k, total)
+    exact = toy.vectors.T @ toy.x_dot
+    found = toy.vectors.T @ toy.tangent(Implicit(CG.fixed(k)), total)
+    torch.testing.assert_close(found - exact, -p * exact, rtol=1e-6, atol=1e-9)
+    r = toy.b - toy.A @ toy.value(total - k)
+    torch.testing.assert_close(
+        ch09.met_by_the_tangent(toy, "restart", k, total), ch09.polynomial(toy.A, toy.values, r, k)
+    )
+    chebyshev = ch09.met_by_the_tangent(toy, "chebyshev", k, total)
+    torch.testing.assert_close(chebyshev, ch09.semi_iteration(toy.values, k))
+
+
+def test_curves_hold_the_errors_of_single_runs(toy):
+    curves = ch09.tangent_errors(toy, 8)
+    assert list(curves) == list(ch09.TAILS) and all(len(errors) == 9 for errors in curves.values())
+    assert all(errors[0] == pytest.approx(1) for errors in curves.values())
+    assert curves["restart"][8] == curves["continue"][8] == toy.tangent_error(toy.tangent(Unrolled(), 8))
+    assert curves["implicit"][3] == toy.tangent_error(toy.tangent(Implicit(CG.fixed(3)), 8))
+    lag = ch09.lag(toy, (4, 12))
+    assert lag["value"][1] == toy.error(toy.value(12)) < lag["value"][0]
+    assert lag["unrolled"][0] == toy.tangent_error(toy.tangent(Unrolled(), 4))
+    before, after = ch09.restarted(toy, 5, 3)
+    assert before == toy.error(toy.value(5)) and after == toy.tangent_error(toy.tangent(Last(3), 8))
+
+
+def test_final_errors_of_the_record():
+    record = records.load("differentiating_cg.npz")
+    total, percent = list(record["totals"]).index(100), list(record["percents"]).index(20)
+    errors = ch09.final_errors(record, "implicit", 100)
+    assert errors.shape == (len(record["percents"]), 3)
+    assert np.array_equal(errors[percent], 100 * record["image_error"][3, total, percent, :, -1])
