@@ -97,13 +97,18 @@ def pins(*options: str) -> None:
     run(sys.executable, "tools/pins.py", *options)
 
 
+def chapter(*words: str) -> None:
+    """Write a new chapter to start from, with all that belongs to it: chapter 11 topic"""
+    run(sys.executable, "tools/new_chapter.py", *words)
+
+
 def clean(*_: str) -> None:
     """Remove what the other commands made"""
     for name in MADE:
         shutil.rmtree(ROOT / name, ignore_errors=True)
 
 
-COMMANDS = {f.__name__: f for f in (help, book, test, check, lint, lab, serve, pins, clean)}
+COMMANDS = {f.__name__: f for f in (help, book, test, check, lint, lab, serve, pins, chapter, clean)}
 
 
 # ---------------------------------------------------------------------------------------- what they use
