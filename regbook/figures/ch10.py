@@ -7,7 +7,7 @@ import torch
 from regbook import plots
 from regbook.experiments import ch10 as experiments
 from regbook.plots import COLORS, family, taylor
-from regbook.text import counted
+from regbook.text import counted, signed
 from regkit.implicit import Frozen, Implicit, Unrolled
 from regkit.linear import CG
 
@@ -75,12 +75,12 @@ def toy(w=1.0):
             (program, f, "green", "-", "derivative of the program"),
             (formula, f, "blue", "--", "the implicit formula at f"),
         ):
-            label = f"{name}: {slope:.3f}".replace("-", "−")
+            label = signed(f"{name}: {slope:.3f}")
             ax.plot(w + near, at + slope * near, style, lw=2, color=COLORS[color], label=label)
         ax.plot(w, f, "o", color=COLORS["vermillion"], ms=7)
         ax.set(xlabel="parameter w", ylabel="f", xlim=(0.45, 1.55), ylim=(0.05, 2.3))
         ax.legend(loc="upper right", fontsize=9)
-        return (
+        return signed(
             f"After {counted(N, 'step')} f = {f:.3f}. The derivative of the program is {program:.3f}, that "
             f"of the limit {limit:.0f}, and the implicit formula at f gives {formula:.3f}."
         )

@@ -21,7 +21,7 @@ from regkit.spline import smoothing_modes
 from regkit.transforms import Affine
 
 
-def script(name: str) -> str:
+def _script(name: str) -> str:
     """The source of the script ``name``, such as "drag_spline"."""
     return (resources.files(__package__) / f"{name}.js").read_text(encoding="utf-8")
 
@@ -59,7 +59,7 @@ def graph_stepper(pixels: Sequence[Mapping], **texts) -> PageWidget:
     for pixel in pixels:
         _check_keys("a pixel", pixel, ("name", "a", "b", "x", "R", *rows))
         _check_shapes(pixel, **dict.fromkeys(rows, "6"))
-    return page_widget(script("graph_stepper"), list(pixels), **texts)
+    return page_widget(_script("graph_stepper"), list(pixels), **texts)
 
 
 def jacobian_chain(inner: int, n: int, m: int, log_max: float = 3, **texts) -> PageWidget:
@@ -78,7 +78,7 @@ def jacobian_chain(inner: int, n: int, m: int, log_max: float = 3, **texts) -> P
     if not (inner >= 1 and 1 <= n <= most and 1 <= m <= most):
         raise ValueError(f"expected widths from 1 to {most:g}, got inner = {inner}, n = {n}, m = {m}")
     data = {"k": inner, "n": n, "m": m, "log_max": log_max}
-    return page_widget(script("jacobian_chain"), data, **texts)
+    return page_widget(_script("jacobian_chain"), data, **texts)
 
 
 def drag_spline(values: torch.Tensor, **texts) -> PageWidget:
@@ -98,7 +98,7 @@ def drag_spline(values: torch.Tensor, **texts) -> PageWidget:
         raise ValueError(f"expected ten values or more, got {len(values)}")
     mu, modes, projection = smoothing_modes(len(values))
     data = {"values": values, "mu": mu, "modes": modes, "projection": projection}
-    return page_widget(script("drag_spline"), data, **texts)
+    return page_widget(_script("drag_spline"), data, **texts)
 
 
 def register_by_hand(pair: Pair, theta: float, reach: float, **texts) -> PageWidget:
@@ -129,8 +129,8 @@ def register_by_hand(pair: Pair, theta: float, reach: float, **texts) -> PageWid
         "truth": transform.from_matrix(pair.w_true[:4].reshape(2, 2), pair.w_true[4:]),
         "reach": reach,
     }
-    mathematics = f"({script('spline')})(data)"
-    js = f"(root, data, kit) => ({script('register_by_hand')})(root, data, kit, {mathematics})"
+    mathematics = f"({_script('spline')})(data)"
+    js = f"(root, data, kit) => ({_script('register_by_hand')})(root, data, kit, {mathematics})"
     return page_widget(js, data, **texts)
 
 
@@ -178,7 +178,7 @@ def differentiated_iterations(
     sizes = len(names), len(data["totals"]), len(data["percents"])
     if not all(0 <= place < size for place, size in zip(start, sizes, strict=True)):
         raise ValueError(f"expected a start below {sizes}, got {start}")
-    return page_widget(script("differentiated_iterations"), data, **texts)
+    return page_widget(_script("differentiated_iterations"), data, **texts)
 
 
 def work_accuracy(curves: Sequence[Mapping], budget: float, **texts) -> PageWidget:
@@ -200,4 +200,4 @@ def work_accuracy(curves: Sequence[Mapping], budget: float, **texts) -> PageWidg
         _check_shapes(curve, products="k", errors="k")
         if curve["color"] not in {*COLORS, "text", "muted"} - {"black", "grey"}:
             raise ValueError(f"expected a colour of the page, got {curve['color']!r}")
-    return page_widget(script("work_accuracy"), {"curves": list(curves), "budget": budget}, **texts)
+    return page_widget(_script("work_accuracy"), {"curves": list(curves), "budget": budget}, **texts)

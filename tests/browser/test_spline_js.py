@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from regkit.transforms import Affine
 
 pytestmark = pytest.mark.browser
 
+SOURCE = Path(widgets.__file__).with_name("spline.js")
 THETA = 0.1
 ABOUT = Affine(center=(10, 12.5))
 
@@ -54,7 +57,7 @@ def page(browser, pair, truth):
           }
           window.mathematics = eval(`(${source})`)(data);
         }""",
-        [widgets.script("spline"), given],
+        [SOURCE.read_text(encoding="utf-8"), given],
     )
     yield page
     context.close()

@@ -1,5 +1,8 @@
 """The habits that figures share."""
 
+import re
+from pathlib import Path
+
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,6 +11,7 @@ import torch
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from regbook import plots
 from regbook.plots import (
     COLORS,
     LOOK,
@@ -24,6 +28,7 @@ from regbook.plots import (
 )
 from regkit.checks import taylor_test
 from regkit.grid import Grid
+from tools.toc import ROOT
 
 
 def test_pixels_stand_where_their_coordinates_say():
@@ -172,3 +177,16 @@ def test_bare_axes_keep_their_names():
     ax.set_xlabel("below")
     bare(ax)
     assert ax.get_xlabel() == "below" and not len(ax.get_xticks())
+
+
+def test_no_other_map_of_colours_has_two_signs():
+    """All maps of Matplotlib that run from one colour through a light one to another."""
+    maps = "PiYG PRGn BrBG PuOr RdGy RdBu RdYlBu RdYlGn Spectral coolwarm bwr seismic berlin managua vanimo"
+    sources = [*Path(plots.__file__).parent.rglob("*.py"), *ROOT.glob("book/*.ipynb")]
+    found = {
+        (path.name, name)
+        for path in sources
+        for name in maps.split()
+        if re.search(rf"""["'\\]{name}(_r)?["'\\]""", path.read_text(encoding="utf-8"))
+    }
+    assert not found
