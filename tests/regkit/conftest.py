@@ -7,8 +7,6 @@ import math
 import pytest
 import torch
 
-torch.set_num_threads(1)  # small arrays, and two test processes beside each other
-
 
 @pytest.fixture
 def random():
