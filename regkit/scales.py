@@ -40,7 +40,7 @@ class Adaptive:
             ``first`` is cheaper, but may jump over the branch that leads to the best minimum.
 
     Example:
-        >>> from regkit.continuation import follow
+        >>> from regkit import Adaptive, follow
         >>> from regkit.problems import Formula
         >>> import torch
         >>> problem = Formula(lambda w, theta: (w[0] - theta.log()) ** 2)

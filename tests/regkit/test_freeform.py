@@ -17,13 +17,14 @@ import torch
 from regkit.checks import adjoint_test
 from regkit.data import mri
 from regkit.grid import Grid
+from regkit.motions import Motion
 from regkit.operators import FunctionOperator, columnwise
 from regkit.optimize import gauss_newton, newton_trust, steihaug
 from regkit.pyramid import pyramid
 from regkit.registration import Registration
 from regkit.regularizers import Quadratic
 from regkit.spline import coefficients, evaluate
-from regkit.transforms import Motion, Transform
+from regkit.transforms import Transform
 
 
 def cubic(u: torch.Tensor) -> torch.Tensor:
