@@ -21,6 +21,7 @@ import scipy.optimize
 import torch
 
 from regkit._require import require
+from regkit.linear import Solver, require_solver
 from regkit.operators import Operator
 from regkit.problems import Counted, Kind, Objective, Point
 from regkit.runs import Result, Run
@@ -263,44 +264,59 @@ def levenberg_marquardt(
     return run.result()
 
 
-def gauss_newton(objective: Objective, w: torch.Tensor, *, solver: Any = None, **limits: Any) -> Result:
+def gauss_newton(
+    objective: Objective, w: torch.Tensor, *, solver: Solver | None = None, **limits: Any
+) -> Result:
     """Gauss-Newton: w ← w − t H⁻¹g with H = JᵀJ (+ λM) and t = 1, ½, ¼, … until the loss falls.
 
     Args:
         objective: with second derivatives of the kind "gauss-newton".
         w (p,): the start.
-        solver: of H s = −g. None factorises the matrix H. An iterative one of ``regkit.linear``, such
-            as ``CG(rtol=0.1, maxiter=60)``, needs only products with H: for thousands of parameters.
+        solver: of H s = −g. None factorises the matrix H. An iterative one of ``linear``, such as
+            ``CG(rtol=0.1, maxiter=60)``, needs only products with H: for thousands of parameters. It need
+            not converge: each of its iterates is a direction downhill.
         limits: see ``runs``.
 
     Returns:
         The ``Result``; ``control`` is t.
 
     Raises:
-        ValueError: for a start that cannot be evaluated.
+        ValueError: for a start that cannot be evaluated, or a solver that is none.
 
     Example:
+        >>> from regkit.linear import CG
         >>> from regkit.problems import Residual
         >>> circle = Residual(lambda w: torch.stack([w @ w - 2, w[0] - w[1]]))
-        >>> found = gauss_newton(circle, torch.tensor([3.0, 0.5], dtype=torch.float64))
-        >>> [round(value, 6) for value in found.x.tolist()], found.converged
-        ([1.0, 1.0], True)
+        >>> for solver in (None, CG()):
+        ...     found = gauss_newton(circle, torch.tensor([3.0, 0.5], dtype=torch.float64), solver=solver)
+        ...     print([round(value, 6) for value in found.x.tolist()], found.converged)
+        [1.0, 1.0] True
+        [1.0, 1.0] True
 
     Source:
         Nocedal & Wright (2006), section 10.3, https://doi.org/10.1007/978-0-387-40065-5
     """
+    if solver is not None:
+        require_solver(solver)
     run = Run(objective, w, "gauss-newton", **limits)
     while not run.message:
-        g = run.point.gradient
-        if solver is None:
-            direction = _solve(run.point.hessian("gauss-newton"), -g)
-        else:
-            direction = solver.prepare(run.point.curvature("gauss-newton"))(-g).x
-        if direction is None or not direction @ g < 0:
+        direction = _direction(run.point, solver)
+        if direction is None:
             run.stop("singular Hessian: not all parameters are determined; try levenberg_marquardt")
             break
         _line_search(run, direction, 1.0)
     return run.result()
+
+
+def _direction(point: Counted, solver: Solver | None) -> torch.Tensor | None:
+    """−H⁻¹g, or None if H is singular."""
+    if solver is None:
+        return _solve(point.hessian("gauss-newton"), -point.gradient)
+    apply = solver.prepare(point.curvature("gauss-newton"))
+    try:
+        return apply(-point.gradient).checked()
+    except ValueError:  # it broke down, or there is no factor
+        return None
 
 
 def gradient_descent(objective: Objective, w: torch.Tensor, **limits: Any) -> Result:

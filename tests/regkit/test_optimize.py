@@ -17,6 +17,7 @@ import torch
 from regkit.data import hands_phantom, mri, paper_hands
 from regkit.distances import NCC
 from regkit.grid import Grid
+from regkit.linear import Cholesky
 from regkit.optimize import gauss_newton, gradient_descent, levenberg_marquardt, newton_trust
 from regkit.problems import Functions, Residual
 from regkit.registration import Registration
@@ -238,6 +239,8 @@ def test_singular_hessian_says_so():
     start = torch.zeros(2, dtype=torch.float64)
     result = gauss_newton(residual, start)
     assert not result.converged and result.message.startswith("singular Hessian")
+    factorised = gauss_newton(residual, start, solver=Cholesky())
+    assert not factorised.converged and factorised.message.startswith("singular Hessian")
     damped = levenberg_marquardt(residual, start)
     assert damped.converged and float(damped.x.sum()) == pytest.approx(1)
 
