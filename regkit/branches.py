@@ -1,8 +1,8 @@
 """Curves of stationary points of J(·; θ), and the folds in which they end.
 
-Along a branch ∇J(w; θ) = 0. Where H = ∇²J becomes singular, a minimum meets a saddle (or a maximum), the
-branch turns back, and beyond that θ neither of them exists: a fold. There dw/dθ is infinite, but the
-curve (w, log θ) is smooth, so one follows it by its arc length.
+Along a branch ∇J(w; θ) = 0. Where H = ∇²J becomes singular, a minimum meets a saddle (or a
+maximum), the branch turns back, and beyond that θ neither of them exists: a fold. There dw/dθ is
+infinite, but the curve (w, log θ) is smooth, so one follows it by its arc length.
 
 Source:
     Allgower & Georg (2003), chapters 2 and 6, https://doi.org/10.1137/1.9780898719154
@@ -55,8 +55,8 @@ def arclength(
 ) -> Branch:
     """Walk along a branch and around its folds: pseudo-arclength continuation in z = (w/scale, log θ).
 
-    From z along the unit tangent ż, Newton's method solves ∇J = 0 on the plane across ż through
-    z + step · ż. Its matrix (scale H, ∂ₛ∇J; ż) is regular at a fold, where H is not. Where it fails the
+    From z along the unit tangent ż, Newton's method solves ∇J = 0 on the plane across ż through z +
+    step · ż. Its matrix (scale H, ∂ₛ∇J; ż) is regular at a fold, where H is not. Where it fails the
     step is halved.
 
     Args:

@@ -1,12 +1,12 @@
 """How the minimiser moves with the scale: predictor and corrector.
 
-Where w*(θ) is a minimiser, ∇J(w*(θ); θ) = 0 for every θ. Differentiated by s, which is θ or log θ, this
-is an ordinary differential equation for the path of the minimiser:
+Where w*(θ) is a minimiser, ∇J(w*(θ); θ) = 0 for every θ. Differentiated by s, which is θ or log θ,
+this is an ordinary differential equation for the path of the minimiser:
 
     H dw*/ds = −∂ₛ∇J,    H = ∇²J(w*; θ),    ∂ₛ = ∂_θ where s = θ,    ∂ₛ = θ ∂_θ where s = log θ.
 
-The predictor takes a step along it; the corrector, an optimiser, takes the error away. H is the matrix
-that the corrector used last, so a prediction costs one ∂_θ∇J and a small triangular solve.
+The predictor takes a step along it; the corrector, an optimiser, takes the error away. H is the
+matrix that the corrector used last, so a prediction costs one ∂_θ∇J and a small triangular solve.
 
 A problem is anything whose ``at(θ)`` is an objective as ``optimize`` wants it, with a
 ``gradient_theta(w)`` besides: a ``Registration``, or a ``problems.Formula`` made from a formula.
@@ -71,8 +71,8 @@ def tangent(
         dw*/ds, (p,), in the unit of w.
 
     Raises:
-        ValueError: where H is singular to rounding. That is a fold: the path turns back
-            (``branches.arclength``).
+        ValueError: where H is singular to rounding. That is a fold: the path turns
+            back (``branches.arclength``).
 
     Example:
         >>> from regkit.problems import Formula
@@ -168,8 +168,8 @@ def _downhill(H: torch.Tensor, b: torch.Tensor) -> torch.Tensor | None:
 def length(problem: Problem, w: torch.Tensor, change: torch.Tensor, theta: float) -> float:
     """How far w → w + change moves the points: root mean square over the grid, in blur widths.
 
-    The blur at θ is about θ^¼ cells wide, since its gain 1/(1 + θμ) has μ ≈ frequency⁴; at least one
-    cell. For a problem without a grid: ‖change‖.
+    The blur at θ is about θ^¼ cells wide, since its gain 1/(1 + θμ) has μ ≈ frequency⁴; at least
+    one cell. For a problem without a grid: ‖change‖.
 
     Args:
         problem: a ``Registration``, or any other problem.
@@ -209,8 +209,8 @@ def follow(
         euler    w + h t                              heun     w + h/2 (t + t(w + h t; s + h))
         adams2   w + h ((1 + ρ/2) t − ρ/2 t₋)
 
-    Where H is not positive definite there is no tangent and no prediction; after a jump (see ``Step``)
-    the scales before it are forgotten.
+    Where H is not positive definite there is no tangent and no prediction; after a jump (see
+    ``Step``) the scales before it are forgotten.
 
     Args:
         problem: J(·; θ) for every θ.
@@ -220,8 +220,8 @@ def follow(
         variable: s = log θ or s = θ, as in ``tangent``.
         hessian: "exact" or "gauss-newton", in the tangent.
         corrector: an optimiser of ``regkit.optimize``, or a ``functools.partial`` of one.
-        accuracy: at all scales but the last, stop correcting when a step promises to lower J by less
-            than ``accuracy`` · J; 0 converges at every scale.
+        accuracy: at all scales but the last, stop correcting when a step promises to lower J by
+            less than ``accuracy`` · J; 0 converges at every scale.
         callback: gets every ``Step``, and ends the run by returning True.
 
     Returns:

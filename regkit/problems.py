@@ -1,15 +1,15 @@
 """What an optimiser is given: objectives, and what is known of them at one point.
 
-An ``Objective`` is asked for a ``Point``: ``objective.point(w, order)`` evaluates what the derivatives up to
-``order`` have in common, once. The point then has
+An ``Objective`` is asked for a ``Point``: ``objective.point(w, order)`` evaluates what the
+derivatives up to ``order`` have in common, once. The point then has
 
     loss         J(w)                              gradient        ∇J(w), (p,)
     hessian      ∇²J(w), (p, p), or its            curvature       the same as an ``Operator``: its products
                  Gauss-Newton part                                 with vectors, never the matrix
 
-The kinds of second derivative are "exact" and "gauss-newton". Three ways to an objective without writing a
-class: ``Functions`` takes J and whichever derivatives there are, ``Residual`` makes ½‖r(w)‖² of any r, and
-``Formula`` is any formula in w and θ. What is not given is by torch.func.
+The kinds of second derivative are "exact" and "gauss-newton". Three ways to an objective without
+writing a class: ``Functions`` takes J and whichever derivatives there are, ``Residual`` makes
+½‖r(w)‖² of any r, and ``Formula`` is any formula in w and θ. What is not given is by torch.func.
 """
 
 from __future__ import annotations
@@ -127,8 +127,8 @@ class Functions:
         loss: w ↦ J, a tensor without dimensions.
         gradient: w ↦ ∇J (p,); by reverse mode if it is not given.
         hessian: w ↦ ∇²J (p, p); by forward mode over the gradient if it is not given.
-        gauss_newton: w ↦ a positive semidefinite matrix (p, p) in place of ∇²J. Without it the methods that
-            ask for the kind "gauss-newton" are refused.
+        gauss_newton: w ↦ a positive semidefinite matrix (p, p) in place of ∇²J. Without it the
+            methods that ask for the kind "gauss-newton" are refused.
 
     Example:
         >>> import torch

@@ -7,9 +7,9 @@ Every method of ``optimize`` takes these limits, and ``Result.message`` names th
     ftol = 1e-14       loss         promised decrease ≤ ftol · J(w)     converged, as far as rounding shows
     iterations = 200   iterations   as many have been made              not converged
 
-or else: a flat objective, a singular Hessian, a gradient that is not finite, or ``callback(iteration)``,
-which gets every ``Iteration`` and ends the run by returning True. None of the limits depends on the
-unit of the grey values.
+or else: a flat objective, a singular Hessian, a gradient that is not finite, or
+``callback(iteration)``, which gets every ``Iteration`` and ends the run by returning True. None of
+the limits depends on the unit of the grey values.
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ class Result:
 class Run:
     """The book-keeping of a run: evaluates, notes the history, decides when to stop.
 
-    A method reads ``point``, tries steps by ``evaluate``, and ends each iteration with ``note``, until
-    there is a ``message``.
+    A method reads ``point``, tries steps by ``evaluate``, and ends each iteration with ``note``,
+    until there is a ``message``.
 
     Args:
         objective: what is minimised.

@@ -1,7 +1,8 @@
 """Which scales θ a continuation visits: those of a list, or those that step control chooses.
 
-Steps are counted in s, which is θ or log θ. Step control compares the error e of each prediction with
-a tolerance, and accepts, shortens or lengthens: a PI law, as for ordinary differential equations.
+Steps are counted in s, which is θ or log θ. Step control compares the error e of each
+prediction with a tolerance, and accepts, shortens or lengthens: a PI law, as for ordinary
+differential equations.
 
 Source:
     Hairer, Nørsett & Wanner (1993), section II.4, https://doi.org/10.1007/978-3-540-78862-1
@@ -30,8 +31,8 @@ class Adaptive:
         0.9 · step · (tolerance/e)^{0.7/q} (e₋/tolerance)^{0.4/q}
 
     with q the order of the predictor and e₋ the error before. Otherwise the step is rejected and
-    shortened. If it would become shorter than ``shortest``, the branch bends sharply or ends: then the
-    run jumps, by ``first`` and without a prediction.
+    shortened. If it would become shorter than ``shortest``, the branch bends sharply or ends: then
+    the run jumps, by ``first`` and without a prediction.
 
     Args:
         start, end: the first θ and the last, the larger one first.

@@ -18,7 +18,7 @@ SECTIONS = ("Args", "Returns", "Raises", "Example", "Source")
 WIDTH = 100  # of prose
 SHORTEST = 8  # letters of the last line of a paragraph, in two words: one alone reads like a slip
 HEADING = re.compile(r"^([A-Z]\w+):$", re.MULTILINE)
-DONE = ("regkit.checks", "regkit.data", "regkit.grid", "regkit.spline")
+DONE = tuple(module.__name__ for module in modules())
 FILES = [ROOT.joinpath(*name.split(".")).with_suffix(".py") for name in (*DONE, "regkit._require")]
 
 
@@ -37,7 +37,7 @@ def parameters(thing: object) -> dict[str, object]:
     """The names of what a function takes, or a dataclass is made of, with their annotations."""
     if dataclasses.is_dataclass(thing):
         return {field.name: field.type for field in dataclasses.fields(thing) if field.init}
-    if not inspect.isroutine(thing):
+    if not (inspect.isfunction(thing) or inspect.ismethod(thing)):
         return {}
     taken = inspect.signature(thing).parameters
     return {name: p.annotation for name, p in taken.items() if name not in ("self", "cls")}
@@ -63,7 +63,6 @@ def test_begins_with_a_sentence(thing):
     docstring = inspect.getdoc(thing)
     assert docstring, "expected a docstring"
     first = docstring.split("\n\n")[0]
-    assert first[0].isupper() or not first[0].isalpha() or first[0] == "`" or "=" in first, first
     assert first.endswith((".", "?", ":")), first
     assert len(first.splitlines()) == 1, f"expected one line, got:\n{first}"
 
@@ -79,10 +78,14 @@ def test_has_the_sections_in_order(thing):
 
 @each
 def test_names_every_argument(thing):
-    """In order, for two or more; and what is a tensor with its shape, or that of which other one it has."""
+    """All in order, if two or more; what is a tensor with its shape, or that of which other one it has.
+
+    A method may leave it to its sentence, for the symbols of its class or module.
+    """
     taken = parameters(thing)
     listed = entries(sections(inspect.getdoc(thing)).get("Args", ""))
-    if len(taken) >= 2 or listed:
+    method = not inspect.isclass(thing) and "." in getattr(thing, "__qualname__", ".")
+    if listed or (len(taken) >= 2 and not method):
         assert list(listed) == list(taken)
     for name, annotation in taken.items():
         if listed and str(annotation).startswith(("torch.Tensor", "Tensor")):
