@@ -46,7 +46,17 @@ HESSIANS = {"exact": 2, "gauss-newton": 1}  # derivatives of the image that they
 def gradient_s(
     objective: ScaledObjective, w: torch.Tensor, theta: float, variable: Variable = "log"
 ) -> torch.Tensor:
-    """∂ₛ∇J(w; θ), (p,): θ ∂_θ∇J for the variable "log", ∂_θ∇J for "linear"."""
+    """How the gradient changes with the scale: ∂ₛ∇J(w; θ), where s is θ or log θ.
+
+    Args:
+        objective: J at this θ.
+        w (p,): the parameters.
+        theta: θ.
+        variable: "log" for θ ∂_θ∇J, "linear" for ∂_θ∇J.
+
+    Returns:
+        ∂ₛ∇J, (p,).
+    """
     return objective.gradient_theta(w) * (theta if variable == "log" else 1.0)
 
 

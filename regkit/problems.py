@@ -149,7 +149,12 @@ class Functions:
 
 @dataclass(frozen=True, eq=False)
 class FunctionsPoint:
-    """``Functions`` at one w."""
+    """``Functions`` at one w.
+
+    Args:
+        objective: J and its derivatives.
+        w (p,): where they are taken.
+    """
 
     objective: Functions
     w: torch.Tensor
@@ -184,8 +189,9 @@ class FunctionsPoint:
 
 
 class ResidualPoint:
-    """½‖r‖² at one w: a subclass gives ``w`` (p,), ``residual`` r (n,) and ``jacobian`` J, (n, p) or an
-    operator n ← p.
+    """½‖r‖² at one w: a subclass gives ``w``, ``residual`` and ``jacobian``.
+
+    These are w (p,), r (n,) and J, a matrix (n, p) or an operator n ← p.
     """
 
     w: torch.Tensor
