@@ -132,8 +132,8 @@ class SSD(ResidualDistance):
 class NCC(ResidualDistance):
     """Normalised cross-correlation: r = √ω (t̂ − ŝ), so J = 1 − ν with the correlation ν = ⟨t̂, ŝ⟩.
 
-    ⟨a, b⟩ = Σ ω a b, t̂ = (t − mean t)/N with N = ‖t − mean t‖, and ŝ likewise; ν lies in [−1, 1]. J
-    stays the same when every grey value v of an image becomes a v + b, a > 0: for images of one
+    ⟨a, b⟩ = Σ ω a b, t̂ = (t − mean t)/N with N = ‖t − mean t‖, and ŝ likewise; ν lies in [−1, 1].
+    J stays the same when every grey value v of an image becomes a v + b, a > 0: for images of one
     kind that differ in brightness or contrast. Where the moved template is constant, ν is 0/0 and
     every result is NaN.
 

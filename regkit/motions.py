@@ -81,6 +81,10 @@ class AffineMotion(Motion):
     """``Affine``, or a child of it, at fixed points: closed forms that never build ∂y/∂w (n, d, p).
 
     z, g and H are used axis by axis, as (d, n) and (d², n): long rows suit the processor.
+
+    Args:
+        transform: the affine map.
+        points (n, d): where it is evaluated.
     """
 
     transform: Affine

@@ -1,8 +1,9 @@
 """Linear maps that are applied and never stored: A x, Aᵀ y, and what can be built from these two.
 
-A Jacobian of an image with 10⁶ points and 10⁴ parameters has 10¹⁰ entries, and nobody needs them: an
-optimiser asks for J v and Jᵀ u. An ``Operator`` is such a pair of functions with a shape. Like a matrix it
-is applied with ``@``, transposed, added, scaled and composed; ``dense`` writes it out, to look at or to test.
+A Jacobian of an image with 10⁶ points and 10⁴ parameters has 10¹⁰ entries, and nobody needs them:
+an optimiser asks for J v and Jᵀ u. An ``Operator`` is such a pair of functions with a shape. Like a
+matrix it is applied with ``@``, transposed, added, scaled and composed; ``dense`` writes it out, to
+look at or to test.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ Map = Callable[[Tensor], Tensor]
 class Operator:
     """A linear map A: ℝⁿ → ℝᵐ. A subclass gives ``shape`` (m, n), ``forward`` and ``adjoint``.
 
-    Both take a vector or the columns of a matrix: ``forward`` (n,) ↦ (m,) and (n, k) ↦ (m, k), ``adjoint``
-    the other way, such that ⟨A x, y⟩ = ⟨x, Aᵀ y⟩.
+    Both take a vector or the columns of a matrix: ``forward`` (n,) ↦ (m,) and (n, k) ↦ (m, k),
+    ``adjoint`` the other way, such that ⟨A x, y⟩ = ⟨x, Aᵀ y⟩.
 
     Example:
         >>> import torch
@@ -112,6 +113,11 @@ class FunctionOperator(Operator):
     """An operator from two functions; the parts of an expression are such.
 
     Both have to take columns as well: ``columnwise`` makes a function of one vector do so.
+
+    Args:
+        shape: (m, n).
+        _forward: x (n,) ↦ A x (m,).
+        _adjoint: y (m,) ↦ Aᵀ y (n,).
     """
 
     shape: tuple[int, int]
@@ -183,7 +189,13 @@ class Diagonal(Operator):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LowRankUpdate(Diagonal):
-    """diag(d) + U K Uᵀ for d (n,), U (n, k) and K (k, k) symmetric, with k far below n."""
+    """diag(d) + U K Uᵀ, where U has few columns.
+
+    Args:
+        entries (n,): d.
+        U (n, k): the columns, k far below n.
+        K (k, k): symmetric.
+    """
 
     U: Tensor
     K: Tensor

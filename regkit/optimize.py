@@ -1,13 +1,15 @@
 """Minimise J(w): trust-region Newton, Levenberg-Marquardt, Gauss-Newton, and gradient descent.
 
-An objective has ``point(w, order)``, see ``problems``: loss and derivatives at one w share their work there.
-``problems.Functions`` makes an objective of plain functions, ``problems.Residual`` of any r(w). w is a flat
-floating-point tensor; nothing is traced, so no tape grows over the iterations.
+An objective has ``point(w, order)``, see ``problems``: loss and derivatives at one w share
+their work there. ``problems.Functions`` makes an objective of plain functions,
+``problems.Residual`` of any r(w). w is a flat floating-point tensor; nothing is traced, so no
+tape grows over the iterations.
 
-Every method takes the limits of a ``runs.Run`` as further keywords (gtol, xtol, ftol, iterations, callback)
-and returns a ``runs.Result``.
+Every method takes the limits of a ``runs.Run`` as further keywords (gtol, xtol, ftol, iterations,
+callback) and returns a ``runs.Result``.
 
-Source: Nocedal & Wright (2006), chapters 3, 4 and 10, https://doi.org/10.1007/978-0-387-40065-5.
+Source:
+    Nocedal & Wright (2006), chapters 3, 4 and 10, https://doi.org/10.1007/978-0-387-40065-5
 """
 
 from __future__ import annotations
@@ -145,8 +147,9 @@ def _truncated(run: Run, radius: float) -> None:
 def steihaug(H: Operator, g: torch.Tensor, radius: float, rtol: float) -> tuple[torch.Tensor, torch.Tensor]:
     """A step s that lowers gᵀs + ½ sᵀHs within ‖s‖ ≤ Δ, by conjugate gradients that start at 0.
 
-    They end at a residual ‖Hs + g‖ ≤ rtol ‖g‖, at the border, or in a direction of negative curvature,
-    which they follow to the border. The first iterate minimises along −g: the step is never worse.
+    They end at a residual ‖Hs + g‖ ≤ rtol ‖g‖, at the border, or in a direction of negative
+    curvature, which they follow to the border. The first iterate minimises along −g: the step is
+    never worse.
 
     Args:
         H: symmetric, p ← p.
@@ -197,19 +200,21 @@ def levenberg_marquardt(
 
         s = −(H + μC)⁻¹ g,    H = JᵀJ (+ λM)
 
-    Small μ: a Gauss-Newton step; large μ: a short one downhill. μ follows Nielsen's rule: it is multiplied by
-    max(⅓, 1 − (2ϱ − 1)³), where ϱ is the actual over the promised decrease, if ϱ > 0. Otherwise, or if the
-    trial raises ValueError, the step is rejected and μ grows by 2, 4, 8, …
+    Small μ: a Gauss-Newton step; large μ: a short one downhill. μ follows Nielsen's rule: it is
+    multiplied by max(⅓, 1 − (2ϱ − 1)³), where ϱ is the actual over the promised decrease, if ϱ > 0.
+    Otherwise, or if the trial raises ValueError, the step is rejected and μ grows by 2, 4, 8, …
 
     Args:
         objective: with second derivatives of the kind "gauss-newton".
         w (p,): the start.
-        damping: the first μ; for C = I in units of the largest entry of diag H. ``control`` is a step's μ.
-        scaling: "diagonal" for C = diag H, which makes the method indifferent to the units of w (Marquardt);
-            "identity" for C = I (Levenberg).
-        advance: (k, point) ↦ the objective of step k = 1, 2, …, which starts at ``point``. If it is not equal
-            to the one before, the point is evaluated anew, so that the two losses of a comparison mean the
-            same. This is how cheap evaluations come first and accurate ones later.
+        damping: the first μ; for C = I in units of the largest entry of diag H. ``control`` is a
+            step's μ.
+        scaling: "diagonal" for C = diag H, which makes the method indifferent to the units of w
+            (Marquardt); "identity" for C = I (Levenberg).
+        advance: (k, point) ↦ the objective of step k = 1, 2, …, which starts at ``point``. If it
+            is not equal to the one before, the point is evaluated anew, so that the two losses
+            of a comparison mean the same. This is how cheap evaluations come first and accurate
+            ones later.
         limits: see ``runs``.
 
     Returns:
@@ -225,8 +230,9 @@ def levenberg_marquardt(
         >>> [round(value, 6) for value in found.x.tolist()], found.converged
         ([1.0, 1.0], True)
 
-    Source: Marquardt (1963), https://doi.org/10.1137/0111030; Madsen, Nielsen & Tingleff, Methods for
-    Non-Linear Least Squares Problems (2004), algorithm 3.16.
+    Source:
+        Marquardt (1963), https://doi.org/10.1137/0111030; Madsen, Nielsen & Tingleff, Methods for
+        Non-Linear Least Squares Problems (2004), algorithm 3.16
     """
     require(
         scaling in ("diagonal", "identity"), f'expected "diagonal" or "identity" scaling, got {scaling!r}'
@@ -273,8 +279,8 @@ def gauss_newton(
         objective: with second derivatives of the kind "gauss-newton".
         w (p,): the start.
         solver: of H s = −g. None factorises the matrix H. An iterative one of ``linear``, such as
-            ``CG(rtol=0.1, maxiter=60)``, needs only products with H: for thousands of parameters. It need
-            not converge: each of its iterates is a direction downhill.
+            ``CG(rtol=0.1, maxiter=60)``, needs only products with H: for thousands of parameters.
+            It need not converge: each of its iterates is a direction downhill.
         limits: see ``runs``.
 
     Returns:

@@ -4,8 +4,8 @@
 transformation is a small frozen object that says how to read w; it holds no parameters itself. At
 fixed points it becomes a ``motions.Motion``, w ↦ y, which knows its derivatives.
 
-A new transformation needs only ``parameters`` and y; the rest is by torch.func. One whose derivatives
-are known returns its own ``Motion`` from ``on``, as ``Affine`` does.
+A new transformation needs only ``parameters`` and y; the rest is by torch.func. One whose
+derivatives are known returns its own ``Motion`` from ``on``, as ``Affine`` does.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ class Affine(Transform):
         center (d numbers, in the unit of the grid): c; None means 0, so y = A x + b.
 
     Raises:
-        ValueError: for a wrong number of dimensions, parameters or coordinates, and from ``inverse``
-            for a singular A.
+        ValueError: for a wrong number of dimensions, parameters or coordinates, and from
+            ``inverse`` for a singular A.
 
     Example:
         >>> w = torch.tensor([0.0, -1.0, 1.0, 0.0, 5.0, 0.0])  # a quarter turn, then 5 to the right
@@ -233,12 +233,12 @@ class Translation(Affine):
 class Rigid(Affine):
     """y = R (x − c) + c + b with a rotation R: lengths are kept.
 
-    d = 2: w = (angle, b), p = 3; R turns counter-clockwise.
-    d = 3: w = (α, β, γ, b), p = 6; R = R_z(γ) R_y(β) R_x(α). At β = ±90° two angles turn about one axis
-    (gimbal lock), and the Hessian is singular. Angles are in radians.
+    In the plane w = (angle, b), p = 3; R turns counter-clockwise. In space w = (α, β, γ, b), p = 6;
+    R = R_z(γ) R_y(β) R_x(α). At β = ±90° two angles turn about one axis (gimbal lock), and the
+    Hessian is singular. Angles are in radians.
 
-    A turn in one plane is G(φ) = I + sin φ K + (1 − cos φ) K², where K turns by 90° in that plane: easy
-    to differentiate.
+    A turn in one plane is G(φ) = I + sin φ K + (1 − cos φ) K², where K turns by 90° in that plane:
+    easy to differentiate.
 
     Args:
         dim: the number of dimensions d, 2 or 3.
