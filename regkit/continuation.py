@@ -28,12 +28,12 @@ from typing import Literal
 
 import torch
 
-from regkit._require import require
+from regkit._require import require, require_words
 from regkit.optimize import newton_trust
 from regkit.paths import Path, Step
 from regkit.problems import Counted, Kind, Problem, ScaledObjective
 from regkit.runs import Result
-from regkit.scales import VARIABLES, Adaptive, Variable, check, scales
+from regkit.scales import VARIABLES, Adaptive, Variable, scales
 
 Predictor = Literal["none", "secant", "euler", "heun", "adams2"]
 ORDERS = {"none": 1, "secant": 2, "euler": 2, "heun": 3, "adams2": 3}  # error of a prediction O(step^order)
@@ -91,7 +91,7 @@ def tangent(
         tensor([6.])
     """
     scales([theta], variable)
-    check(hessian=(hessian, HESSIANS))
+    require_words(hessian=(hessian, HESSIANS))
     objective = problem.at(theta)
     H = objective.point(w, HESSIANS[hessian]).hessian(hessian)
     values = torch.linalg.eigvalsh(H)
@@ -132,7 +132,7 @@ def integrate(
         >>> integrate(problem, [4.0, 3.0, 2.0], torch.tensor([4.0]), variable="linear").flatten()
         tensor([4., 3., 2.])
     """
-    check(method=(method, ("euler", "heun")), hessian=(hessian, HESSIANS))
+    require_words(method=(method, ("euler", "heun")), hessian=(hessian, HESSIANS))
     scales(thetas, variable)
     rate, path = partial(tangent, problem, variable=variable, hessian=hessian), [w0]
     for theta, following in pairwise(thetas):
@@ -150,7 +150,9 @@ class _Stage:
     """J(·; θ) as predictor and corrector see it: remembers the last point, which they share, and counts."""
 
     def __init__(self, problem: Problem, theta: float, variable: Variable, hessian: Kind):
-        self.problem, self.theta, self.variable, self.hessian = problem, theta, variable, hessian
+        self.variable: Variable = variable
+        self.hessian: Kind = hessian
+        self.problem, self.theta = problem, theta
         self.objective, self.last, self.order, self.count = problem.at(theta), None, 0, 0
 
     def point(self, w: torch.Tensor, order: int = 0) -> Counted:
@@ -249,7 +251,7 @@ def follow(
         >>> path.path.flatten()
         tensor([4., 2., 1.])
     """
-    check(hessian=(hessian, HESSIANS), predictor=(predictor, ORDERS))
+    require_words(hessian=(hessian, HESSIANS), predictor=(predictor, ORDERS))
     plan = scales(thetas, variable)
     cells = problem.grid.count if hasattr(problem, "grid") else 1
     nodes, steps = [], []

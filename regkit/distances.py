@@ -180,6 +180,6 @@ class NCC(ResidualDistance):
 
     def mixed(self, t: Tensor, s: Tensor, weights: Tensor, vector: Tensor) -> Tensor:
         """−ω (∂ŝ − ⟨∂ŝ, t̂⟩ t̂)/N with ∂ŝ the derivative of ŝ along the vector."""
-        (t, norm), s = self._normalise(t, weights), self._normalise(s, weights)
-        change = self._slope(*s, weights, vector)
+        (t, norm), (s, other) = self._normalise(t, weights), self._normalise(s, weights)
+        change = self._slope(s, other, weights, vector)
         return -weights * (change - ((weights * t) @ change) * t) / norm

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -59,7 +60,13 @@ class Operator:
     @property
     def T(self) -> Operator:
         """The adjoint as an operator."""
-        return FunctionOperator(self.shape[::-1], self.adjoint, self.forward)
+        return FunctionOperator((self.shape[1], self.shape[0]), self.adjoint, self.forward)
+
+    @overload
+    def __matmul__(self, other: Tensor) -> Tensor: ...
+
+    @overload
+    def __matmul__(self, other: Operator) -> Operator: ...
 
     def __matmul__(self, other: Tensor | Operator) -> Tensor | Operator:
         """A x for a tensor, the composition A B for an operator."""
@@ -142,7 +149,8 @@ class Matrix(Operator):
     @property
     def shape(self) -> tuple[int, int]:
         """(m, n)."""
-        return tuple(self.matrix.shape)
+        m, n = self.matrix.shape
+        return m, n
 
     def forward(self, x: Tensor) -> Tensor:
         """A x."""
@@ -176,7 +184,9 @@ class Diagonal(Operator):
         """A x."""
         return self.entries * x if x.ndim == 1 else self.entries[:, None] * x
 
-    adjoint = forward  # it is symmetric
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Aᵀ y = A y."""
+        return self.forward(y)
 
     def dense(self, like: Tensor) -> Tensor:
         """All entries (m, n), of the type and on the device of ``like``."""
@@ -203,8 +213,6 @@ class LowRankUpdate(Diagonal):
     def forward(self, x: Tensor) -> Tensor:
         """A x."""
         return super().forward(x) + self.U @ (self.K @ (self.U.T @ x))
-
-    adjoint = forward  # it is symmetric
 
     def dense(self, like: Tensor) -> Tensor:
         """All entries (m, n), of the type and on the device of ``like``."""
@@ -265,7 +273,7 @@ class Jacobian(Operator):
     at: Tensor
 
     @cached_property
-    def _reversed(self) -> tuple[Tensor, Callable]:
+    def _reversed(self) -> tuple:
         return torch.func.vjp(self.function, self.at)
 
     @cached_property

@@ -22,7 +22,7 @@ import numpy as np
 import scipy.optimize
 import torch
 
-from regkit._require import require
+from regkit._require import require, require_words
 from regkit.linear import Solver, require_solver
 from regkit.operators import Operator
 from regkit.problems import Counted, Kind, Objective, Point
@@ -75,8 +75,7 @@ def newton_trust(
         Conn, Gould & Toint, Trust-Region Methods (2000), https://doi.org/10.1137/1.9780898719857;
         Steihaug (1983), https://doi.org/10.1137/0720042
     """
-    known = subproblem in ("exact", "krylov")
-    require(known, f'expected subproblem "exact" or "krylov", got {subproblem!r}')
+    require_words(subproblem=(subproblem, ("exact", "krylov")))
     run = Run(objective, w, hessian, **limits)
     if not run.message:
         (_factorised if subproblem == "exact" else _truncated)(run, radius)
@@ -234,9 +233,7 @@ def levenberg_marquardt(
         Marquardt (1963), https://doi.org/10.1137/0111030; Madsen, Nielsen & Tingleff, Methods for
         Non-Linear Least Squares Problems (2004), algorithm 3.16
     """
-    require(
-        scaling in ("diagonal", "identity"), f'expected "diagonal" or "identity" scaling, got {scaling!r}'
-    )
+    require_words(scaling=(scaling, ("diagonal", "identity")))
     require(damping >= 0, f"expected a damping ≥ 0, got {damping}")
     run, growth = Run(objective, w, "gauss-newton", **limits), 2.0
     mu = damping * (float(run.point.hessian("gauss-newton").diagonal().max()) if scaling == "identity" else 1)

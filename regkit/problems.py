@@ -22,7 +22,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import torch
 
-from regkit._require import require
+from regkit._require import require, require_words
 from regkit.operators import Hessian, Map, Matrix, Operator
 
 Kind = Literal["exact", "gauss-newton"]
@@ -32,21 +32,28 @@ Kind = Literal["exact", "gauss-newton"]
 class Point(Protocol):
     """An objective at one w."""
 
-    w: torch.Tensor
+    @property
+    def w(self) -> torch.Tensor:
+        """The parameters (p,)."""
+        ...
 
     @property
     def loss(self) -> torch.Tensor:
         """J(w), a tensor without dimensions."""
+        ...
 
     @property
     def gradient(self) -> torch.Tensor:
         """∇J(w), (p,)."""
+        ...
 
     def hessian(self, kind: Kind = "exact") -> torch.Tensor:
         """∇²J(w) or its Gauss-Newton part, (p, p)."""
+        ...
 
     def curvature(self, kind: Kind = "exact") -> Operator:
         """The same as an operator p ← p."""
+        ...
 
 
 @runtime_checkable
@@ -55,6 +62,7 @@ class Objective(Protocol):
 
     def point(self, w: torch.Tensor, order: int = 2) -> Point:
         """J at w, prepared for ``order`` derivatives."""
+        ...
 
 
 class ScaledObjective(Objective, Protocol):
@@ -62,6 +70,7 @@ class ScaledObjective(Objective, Protocol):
 
     def gradient_theta(self, w: torch.Tensor) -> torch.Tensor:
         """∂/∂θ ∇J(w; θ), (p,)."""
+        ...
 
 
 class Problem(Protocol):
@@ -69,6 +78,7 @@ class Problem(Protocol):
 
     def at(self, theta: float) -> ScaledObjective:
         """J(·; θ)."""
+        ...
 
 
 class Counted:
@@ -183,8 +193,7 @@ class FunctionsPoint:
         return self.objective.gradient or torch.func.grad(self.objective.loss)
 
     def _given(self, kind: Kind) -> Map | None:
-        known = '"exact"' if self.objective.gauss_newton is None else '"exact" or "gauss-newton"'
-        require(f'"{kind}"' in known, f"expected kind {known} of this objective, got {kind!r}")
+        require_words(kind=(kind, ("exact", "gauss-newton") if self.objective.gauss_newton else ("exact",)))
         return self.objective.hessian if kind == "exact" else self.objective.gauss_newton
 
 

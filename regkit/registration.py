@@ -28,7 +28,7 @@ from typing import Literal
 
 import torch
 
-from regkit._require import image_tensor, require
+from regkit._require import image_tensor, require, require_words
 from regkit.distances import SSD, Distance
 from regkit.grid import Grid
 from regkit.motions import Motion
@@ -171,7 +171,7 @@ class Objective:
     """
 
     problem: Registration
-    theta: float
+    theta: float | torch.Tensor
     coefficients: torch.Tensor
     reference: torch.Tensor
 
@@ -324,11 +324,11 @@ class Evaluation:
         return sum((part for part in parts if part is not None), start=Y.T @ inner @ Y)
 
 
-def _autodiff(method: str) -> bool:
-    require(method in ("closed", "autodiff"), f'expected method "closed" or "autodiff", got {method!r}')
+def _autodiff(method: Method) -> bool:
+    require_words(method=(method, ("closed", "autodiff")))
     return method == "autodiff"
 
 
-def _gauss_newton(kind: str) -> bool:
-    require(kind in ("exact", "gauss-newton"), f'expected kind "exact" or "gauss-newton", got {kind!r}')
+def _gauss_newton(kind: Kind) -> bool:
+    require_words(kind=(kind, ("exact", "gauss-newton")))
     return kind == "gauss-newton"

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 import torch
 
 from regkit._require import require
-from regkit.problems import Counted, Kind, Objective, Point
+from regkit.problems import Counted, Kind, Objective
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ class Result:
     converged: bool
     message: str
     evaluations: dict[str, int]
-    point: Point
+    point: Counted
 
     def __repr__(self) -> str:
         end = "converged" if self.converged else "not converged"
@@ -129,7 +129,8 @@ class Run:
         require(flat, f"expected a flat floating-point tensor of parameters, got {w!r}")
         known, name = hasattr(objective, "point"), type(objective).__name__
         require(known, f"expected an objective with point(w, order), like problems.Functions, got {name}")
-        self.objective, self.kind, self.callback = objective, kind, callback
+        self.kind: Kind = kind
+        self.objective, self.callback = objective, callback
         self.gtol, self.xtol, self.ftol, self.limit = gtol, xtol, ftol, iterations
         self.counts = Counter(loss=0, gradient=0, hessian=0)
         self.history, self.message, self.converged = [], "", False

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from regkit._require import require
+from regkit._require import require, require_words
 
 Variable = Literal["log", "linear"]
 VARIABLES = {"log": (math.log, math.exp), "linear": (float, float)}  # s(θ) and θ(s)
@@ -139,16 +139,10 @@ def scales(thetas: Sequence[float] | Adaptive, variable: Variable) -> Listed | C
         (10.0, True, 1.0, True, None)
     """
     adaptive = isinstance(thetas, Adaptive)
-    check(variable=(variable, VARIABLES))
+    require_words(variable=(variable, VARIABLES))
     ends = [float(theta) for theta in ((thetas.start, thetas.end) if adaptive else thetas)]
     falling = len(ends) > 0 and all(a > b for a, b in pairwise(ends)) and not math.isnan(ends[0])
     require(falling, f"expected decreasing scales θ, got {ends}")
     usable = ends[-1] > 0 or (ends[-1] == 0 and variable == "linear")
-    require(usable, f"expected θ > 0 (or θ ≥ 0 and variable 'linear'), got {ends[-1]}")
+    require(usable, f'expected θ > 0 (or θ ≥ 0 and variable "linear"), got {ends[-1]}')
     return Controlled(thetas, variable) if adaptive else Listed(ends)
-
-
-def check(**names: tuple[str, Sequence[str]]) -> None:
-    """A ValueError unless each name is among those that are known, given as name=(name, known)."""
-    for what, (name, known) in names.items():
-        require(name in known, f"expected {what} {' or '.join(map(repr, known))}, got {name!r}")
