@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
@@ -82,6 +83,42 @@ def style() -> dict:
         "savefig.dpi": 160,
         "figure.dpi": 110,
     }
+
+
+def show(figure, *, alt: str, caption: str | None = None):
+    """A figure for a page, for a phone, for the dark, and for those who cannot see it.
+
+    As the last line of a cell it is the cell's output: ``show(figures.drift(...), alt=f"...")``. A page
+    chooses between the wide and a narrow drawing, which ``regbook.explore.narrow`` makes of the figure, and a
+    click enlarges it. The figure is closed, so that it is not shown twice, and afterwards it is narrow.
+
+    Args:
+        figure: a Matplotlib figure, made for a width of 6 to 7 inches.
+        alt: what can be seen, in a sentence or two made of the computed values.
+        caption: fixed text below it.
+
+    Returns:
+        Still: what Jupyter and the book display.
+
+    Raises:
+        ValueError: for an alt of fewer than four words.
+
+    Example:
+        >>> figure, ax = plt.subplots()
+        >>> lines = ax.plot([1, 2], [3, 5])
+        >>> show(figure, alt=f"A line that rises from {3} to {5}.")
+        Still('A line that rises from 3 to 5.')
+    """
+    from regbook.explore.frames import Film, both  # not above, for they need the style
+    from regbook.explore.page import Still
+
+    if not isinstance(alt, str) or len(alt.split()) < 4:
+        raise ValueError(f"expected an alt that says in words what can be seen, got {alt!r}")
+    figure.set_dpi(160)
+    with matplotlib.rc_context(style()):
+        drawings, _ = both(figure)
+    plt.close(figure)
+    return Still([Film(drawing, drawing) for drawing in drawings], alt, caption)
 
 
 def look(name: str) -> dict[str, str]:

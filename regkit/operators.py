@@ -1,9 +1,8 @@
 """Linear maps that are applied and never stored: A x, Aᵀ y, and what can be built from these two.
 
-A Jacobian of an image with 10⁶ points and 10⁴ parameters has 10¹⁰ entries, and nobody needs them:
-an optimiser asks for J v and Jᵀ u. An ``Operator`` is such a pair of functions with a shape. Like a
-matrix it is applied with ``@``, transposed, added, scaled and composed; ``dense`` writes it out, to
-look at or to test.
+A Jacobian of an image with 10⁶ points and 10⁴ parameters has 10¹⁰ entries, and nobody needs them: an
+optimiser asks for J v and Jᵀ u. An ``Operator`` is such a pair of functions with a shape. Like a matrix it
+is applied with ``@``, transposed, added, scaled and composed; ``dense`` writes it out, to look at or to test.
 """
 
 from __future__ import annotations
@@ -11,21 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import overload
 
 import torch
-from torch import Tensor
 
 from regkit._require import require
 
-Map = Callable[[Tensor], Tensor]
+Map = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Operator:
     """A linear map A: ℝⁿ → ℝᵐ. A subclass gives ``shape`` (m, n), ``forward`` and ``adjoint``.
 
-    Both take a vector or the columns of a matrix: ``forward`` (n,) ↦ (m,) and (n, k) ↦ (m, k),
-    ``adjoint`` the other way, such that ⟨A x, y⟩ = ⟨x, Aᵀ y⟩.
+    Both take a vector or the columns of a matrix: ``forward`` (n,) ↦ (m,) and (n, k) ↦ (m, k), ``adjoint``
+    the other way, such that ⟨A x, y⟩ = ⟨x, Aᵀ y⟩.
 
     Example:
         >>> import torch
@@ -36,19 +33,19 @@ class Operator:
 
     shape: tuple[int, int]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """A x."""
         raise NotImplementedError
 
-    def adjoint(self, y: Tensor) -> Tensor:
+    def adjoint(self, y: torch.Tensor) -> torch.Tensor:
         """Aᵀ y."""
         raise NotImplementedError
 
-    def dense(self, like: Tensor) -> Tensor:
+    def dense(self, like: torch.Tensor) -> torch.Tensor:
         """All entries (m, n), of the type and on the device of ``like``."""
         return self @ torch.eye(self.shape[1], dtype=like.dtype, device=like.device)
 
-    def diagonal(self, like: Tensor) -> Tensor:
+    def diagonal(self, like: torch.Tensor) -> torch.Tensor:
         """The entries A₁₁, A₂₂, … (n,) of a square operator; here by n products, one at a time."""
         unit, entries = torch.zeros(self.shape[1], dtype=like.dtype, device=like.device), []
         for k in range(self.shape[1]):
@@ -60,17 +57,11 @@ class Operator:
     @property
     def T(self) -> Operator:
         """The adjoint as an operator."""
-        return FunctionOperator((self.shape[1], self.shape[0]), self.adjoint, self.forward)
+        return FunctionOperator(self.shape[::-1], self.adjoint, self.forward)
 
-    @overload
-    def __matmul__(self, other: Tensor) -> Tensor: ...
-
-    @overload
-    def __matmul__(self, other: Operator) -> Operator: ...
-
-    def __matmul__(self, other: Tensor | Operator) -> Tensor | Operator:
+    def __matmul__(self, other):
         """A x for a tensor, the composition A B for an operator."""
-        if isinstance(other, Tensor):
+        if isinstance(other, torch.Tensor):
             fits = other.ndim in (1, 2) and len(other) == self.shape[1]
             shape = tuple(other.shape)
             require(fits, f"expected {self.shape[1]} rows for an operator {self.shape}, got {shape}")
@@ -91,7 +82,7 @@ class Operator:
             lambda y: other.adjoint(self.adjoint(y)),
         )
 
-    def __add__(self, other: Operator) -> Operator:
+    def __add__(self, other):
         if not isinstance(other, Operator):
             return NotImplemented
         require(
@@ -104,7 +95,7 @@ class Operator:
             lambda y: self.adjoint(y) + other.adjoint(y),
         )
 
-    def __mul__(self, factor: float | Tensor) -> Operator:
+    def __mul__(self, factor: float | torch.Tensor):
         return FunctionOperator(
             self.shape, lambda x: factor * self.forward(x), lambda y: factor * self.adjoint(y)
         )
@@ -120,23 +111,16 @@ class FunctionOperator(Operator):
     """An operator from two functions; the parts of an expression are such.
 
     Both have to take columns as well: ``columnwise`` makes a function of one vector do so.
-
-    Args:
-        shape: (m, n).
-        _forward: x (n,) ↦ A x (m,).
-        _adjoint: y (m,) ↦ Aᵀ y (n,).
     """
 
     shape: tuple[int, int]
     _forward: Map
     _adjoint: Map
 
-    def forward(self, x: Tensor) -> Tensor:
-        """A x."""
+    def forward(self, x):
         return self._forward(x)
 
-    def adjoint(self, y: Tensor) -> Tensor:
-        """Aᵀ y."""
+    def adjoint(self, y):
         return self._adjoint(y)
 
 
@@ -144,28 +128,23 @@ class FunctionOperator(Operator):
 class Matrix(Operator):
     """A matrix (m, n) with all its entries."""
 
-    matrix: Tensor
+    matrix: torch.Tensor
 
     @property
     def shape(self) -> tuple[int, int]:
         """(m, n)."""
-        m, n = self.matrix.shape
-        return m, n
+        return tuple(self.matrix.shape)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """A x."""
+    def forward(self, x):
         return self.matrix @ x
 
-    def adjoint(self, y: Tensor) -> Tensor:
-        """Aᵀ y."""
+    def adjoint(self, y):
         return self.matrix.T @ y
 
-    def dense(self, like: Tensor) -> Tensor:
-        """All entries (m, n), of the type and on the device of ``like``."""
+    def dense(self, like):
         return self.matrix.to(like)
 
-    def diagonal(self, like: Tensor) -> Tensor:
-        """The entries A₁₁, A₂₂, … (n,)."""
+    def diagonal(self, like):
         return self.matrix.diagonal().to(like)
 
 
@@ -173,53 +152,41 @@ class Matrix(Operator):
 class Diagonal(Operator):
     """diag(d) for d (n,)."""
 
-    entries: Tensor
+    entries: torch.Tensor
 
     @property
     def shape(self) -> tuple[int, int]:
         """(n, n)."""
         return len(self.entries), len(self.entries)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """A x."""
+    def forward(self, x):
         return self.entries * x if x.ndim == 1 else self.entries[:, None] * x
 
-    def adjoint(self, y: Tensor) -> Tensor:
-        """Aᵀ y = A y."""
-        return self.forward(y)
+    adjoint = forward
 
-    def dense(self, like: Tensor) -> Tensor:
-        """All entries (m, n), of the type and on the device of ``like``."""
+    def dense(self, like):
         return self.entries.to(like).diag()
 
-    def diagonal(self, like: Tensor) -> Tensor:
-        """The entries A₁₁, A₂₂, … (n,)."""
+    def diagonal(self, like):
         return self.entries.to(like)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LowRankUpdate(Diagonal):
-    """diag(d) + U K Uᵀ, where U has few columns.
+    """diag(d) + U K Uᵀ for d (n,), U (n, k) and K (k, k) symmetric, with k far below n."""
 
-    Args:
-        entries (n,): d.
-        U (n, k): the columns, k far below n.
-        K (k, k): symmetric.
-    """
+    U: torch.Tensor
+    K: torch.Tensor
 
-    U: Tensor
-    K: Tensor
-
-    def forward(self, x: Tensor) -> Tensor:
-        """A x."""
+    def forward(self, x):
         return super().forward(x) + self.U @ (self.K @ (self.U.T @ x))
 
-    def dense(self, like: Tensor) -> Tensor:
-        """All entries (m, n), of the type and on the device of ``like``."""
+    adjoint = forward
+
+    def dense(self, like):
         return super().dense(like) + (self.U @ self.K @ self.U.T).to(like)
 
-    def diagonal(self, like: Tensor) -> Tensor:
-        """The entries A₁₁, A₂₂, … (n,)."""
+    def diagonal(self, like):
         return super().diagonal(like) + ((self.U @ self.K) * self.U).sum(1).to(like)
 
 
@@ -236,7 +203,7 @@ class Blocks(Operator):
         (Blocks 2 × 4, tensor([3., 3.]))
     """
 
-    blocks: Tensor
+    blocks: torch.Tensor
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -244,13 +211,11 @@ class Blocks(Operator):
         n, a, b = self.blocks.shape
         return n * a, n * b
 
-    def forward(self, x: Tensor) -> Tensor:
-        """A x."""
+    def forward(self, x):
         n, _, b = self.blocks.shape
         return torch.einsum("nab,nb...->na...", self.blocks, x.reshape(n, b, *x.shape[1:])).flatten(0, 1)
 
-    def adjoint(self, y: Tensor) -> Tensor:
-        """Aᵀ y."""
+    def adjoint(self, y):
         return Blocks(self.blocks.mT).forward(y)
 
 
@@ -270,10 +235,10 @@ class Jacobian(Operator):
     """
 
     function: Map
-    at: Tensor
+    at: torch.Tensor
 
     @cached_property
-    def _reversed(self) -> tuple:
+    def _reversed(self) -> tuple[torch.Tensor, Callable]:
         return torch.func.vjp(self.function, self.at)
 
     @cached_property
@@ -281,16 +246,13 @@ class Jacobian(Operator):
         """(m, n)."""
         return len(self._reversed[0]), len(self.at)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """A x."""
+    def forward(self, x):
         return _at_once(lambda v: torch.func.jvp(self.function, (self.at,), (v,))[1], x)
 
-    def dense(self, like: Tensor) -> Tensor:
-        """All entries (m, n), of the type and on the device of ``like``."""
+    def dense(self, like):
         return torch.func.jacfwd(self.function)(self.at).to(like)
 
-    def adjoint(self, y: Tensor) -> Tensor:
-        """Aᵀ y."""
+    def adjoint(self, y):
         return _at_once(lambda u: self._reversed[1](u)[0], y)
 
 
@@ -309,12 +271,11 @@ class Hessian(Jacobian):
         """(n, n)."""
         return len(self.at), len(self.at)
 
-    def adjoint(self, y: Tensor) -> Tensor:
-        """Aᵀ y."""
+    def adjoint(self, y):
         return self.forward(y)
 
 
-def _at_once(function: Map, x: Tensor) -> Tensor:
+def _at_once(function: Map, x: torch.Tensor) -> torch.Tensor:
     """A function of vectors that torch.func understands, applied to a vector or to all columns at once."""
     return function(x) if x.ndim == 1 else torch.func.vmap(function, in_dims=1, out_dims=1)(x)
 

@@ -4,25 +4,26 @@
 the page computes itself, in JavaScript.
 
 frames     what is drawn, as pixels and as small pictures
-page       the <figure> of a page; what it looks like and does is in explore.css and explore.js
+narrow     the drawing for phones
+page       the <figure> of a page; what it looks like is in explore.css, what it does in picture.js (its
+           drawings) and explore.js (everything that moves)
 live       the same figure in Jupyter
 """
 
 from __future__ import annotations
 
 import bisect
-import html
 import itertools
 import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from regbook.explore.frames import compose, decode, encode, is_drawing, render
-from regbook.explore.page import PageWidget, base64_text, figure_html, page_widget
+from regbook.explore.frames import Film, compose, render
+from regbook.explore.page import PageWidget, figure_html, page_widget, picture_html
 from regbook.text import number_text
 
 __all__ = ["Choice", "Explorer", "Guess", "PageWidget", "Slider", "explore", "page_widget"]
@@ -139,16 +140,27 @@ class Guess:
 
     With ``options`` the reader picks one of these texts, and ``answer`` is the index of the right one.
     Without, the reader picks a value of the figure's first slider, and ``answer`` is the right value.
-    ``explain`` is a text. Answer and explanation are folded away until the reader has guessed, or chosen
-    not to.
+    ``explain`` is a text.
+
+    Until the reader has guessed, or chosen not to, answer, explanation, read-out and caption are not to be
+    seen, nor is the picture: an empty place says that it will appear. With ``before="start"`` the picture is
+    there from the beginning, as the figure starts; choose this only where it gives nothing away. Text of the
+    chapter that belongs to the answer can wait, too, in a fold that opens with the guess:
+
+        <details class="after-guess"><summary>What the figure shows</summary>
+        …
+        </details>
     """
 
     question: str
     options: Sequence[str] | None = None
     answer: float | None = None
     explain: str = ""
+    before: str = "nothing"
 
     def __post_init__(self):
+        if self.before not in ("nothing", "start"):
+            raise ValueError(f'expected before="nothing" or before="start", got {self.before!r}')
         last = None if self.options is None else len(self.options) - 1
         if last is not None and self.answer not in (None, *range(last + 1)):
             raise ValueError(f"expected an answer from 0 to {last}, got {self.answer}")
@@ -167,8 +179,14 @@ class Guess:
         elif self.answer is not None:
             right = f"{self.options[self.answer].rstrip('.')}. "
         answer = f"{right}{self.explain}".strip()
-        names = ("question", "options", "answer", "on", "place")
-        return dict(zip(names, (self.question, self.options, answer, on, place), strict=True))
+        return {
+            "question": self.question,
+            "options": self.options and list(self.options),
+            "answer": answer,
+            "on": on,
+            "place": place,
+            "before": self.before,
+        }
 
 
 # ----------------------------------------------------------------------------------------- explore
@@ -243,37 +261,41 @@ class Explorer:
 
     def __init__(self, draw, parameters, first, question, title, caption, alt, figsize, dpi, interval):
         self.draw, self.parameters, self.first, self.question = draw, parameters, first, question
-        self.title, self.caption, self.alt = title, caption, alt
+        self.title, self.caption, self.alt = title, caption, (alt or title or "Figure").rstrip(". ")
         self.figsize, self.dpi, self.interval = figsize, dpi, interval
         self.positions = list(itertools.product(*(range(len(p.values)) for p in parameters.values())))
-        drawn = {position: self.drawn(self.values(position)) for position in {first, self.positions[-1]}}
-        still, last = drawn[first][0], drawn[self.positions[-1]][0]
-        self.lossless = is_drawing(still, last)
-        self.still, self.changes, self.texts = encode(still, self.lossless), [], []
+        self.layout = None
+        start = self.drawn(self.values(first))
+        self.layout = start.layout
+        drawn = {first: start, self.positions[-1]: self.drawn(self.values(self.positions[-1]))}
+        ends = zip(start.drawings, drawn[self.positions[-1]].drawings, strict=True)
+        self.films, self.texts = [Film(*pair) for pair in ends], []
         for position in self.positions:
-            picture, text = drawn.get(position) or self.drawn(self.values(position))
-            self.changes.append(encode(picture, self.lossless, still))
-            self.texts.append(text)
+            frame = drawn.get(position) or self.drawn(self.values(position))
+            self.texts.append(frame.text)
+            for film, drawing in zip(self.films, frame.drawings, strict=True):
+                film.add(drawing)
 
     def values(self, position: tuple[int, ...]) -> dict:
         return {n: p.values[k] for (n, p), k in zip(self.parameters.items(), position, strict=True)}
 
-    def drawn(self, values: dict) -> tuple[np.ndarray, str]:
-        """The pixels (height, width, 3) and the read-out for these values, each time on a new figure."""
-        pixels, text = render(self.draw, values, self.figsize, self.dpi)
-        if not text:
-            settings = zip(self.parameters.values(), values.values(), strict=True)
-            text = ", ".join(f"{p.label} = {p.text(v)}" for p, v in settings) + "."
-        return pixels, text
+    def drawn(self, values: dict, *, phones: bool = True):
+        """The frame for these values, drawn anew: its drawings and its read-out."""
+        frame = render(self.draw, values, self.figsize, self.dpi, self.layout, phones=phones)
+        if frame.text:
+            return frame
+        settings = zip(self.parameters.values(), values.values(), strict=True)
+        return replace(frame, text=", ".join(f"{p.label} = {p.text(v)}" for p, v in settings) + ".")
 
-    def frame(self, **values) -> bytes:
-        """The WebP picture that the live figure shows, at any values."""
-        return encode(self.drawn(values)[0], self.lossless)
+    def frame(self, *, narrow: bool = False, **values) -> bytes:
+        """The WebP picture at any values: the one that the live figure shows, or the narrow one."""
+        return self.films[narrow].frame(self.drawn(values).drawings[narrow])
 
-    def static_frame(self, **values) -> np.ndarray:
+    def static_frame(self, *, narrow: bool = False, **values) -> np.ndarray:
         """The pixels (height, width, 3) that the page shows, at values that it has a frame for."""
         position = tuple(p.values.index(values[name]) for name, p in self.parameters.items())
-        return compose(self.still, self.changes[self.positions.index(position)])
+        film = self.films[narrow]
+        return compose(film.still, film.changes[self.positions.index(position)])
 
     def html(self) -> str:
         """A <figure> that needs nothing else: no kernel, no network, and for its still picture no script."""
@@ -282,18 +304,14 @@ class Explorer:
                 {"label": p.label, "texts": [p.text(v) for v in p.values], "slider": isinstance(p, Slider)}
                 for p in self.parameters.values()
             ],
-            "frames": [[c and base64_text(c), t] for c, t in zip(self.changes, self.texts, strict=True)],
+            "texts": self.texts,
+            "drawings": [film.data() for film in self.films],
             "start": self.first,
-            "alt": (self.alt or self.title or "Figure").rstrip(". "),
+            "alt": self.alt,
             "interval": self.interval,
         }
         text = self.texts[self.positions.index(self.first)]
-        height, width, _ = decode(self.still).shape
-        image = f'<img width="{width}" height="{height}" class="dark-light"'
-        picture = (
-            f'<div class="rk-picture">{image} alt="{html.escape(data["alt"])}. {html.escape(text)}"'
-            f' src="data:image/webp;base64,{base64_text(self.still)}">{image} alt="" hidden></div>'
-        )
+        picture = picture_html(self.films, f"{self.alt}. {text}")
         return figure_html(picture, data, "rk.frames", text, self.title, self.caption, self.question)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:

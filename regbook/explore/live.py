@@ -8,7 +8,6 @@ import traceback
 import ipywidgets as ui
 
 from regbook.explore import Choice, Explorer, Slider
-from regbook.explore.frames import encode
 
 _STEP = 0.05  # of the slider, in distances of two frames
 
@@ -21,8 +20,9 @@ def view(explorer: Explorer) -> ui.VBox:
 
     def show():
         try:
-            pixels, text = explorer.drawn(values)
-            picture.value, readout.value, error.value = encode(pixels, explorer.lossless), _text(text), ""
+            frame = explorer.drawn(values, phones=False)
+            picture.value = explorer.films[0].frame(frame.drawings[0])
+            readout.value, error.value = _text(frame.text), ""
         except Exception:
             words = "<b>The function that draws this figure failed:</b>"
             lines = html.escape(traceback.format_exc())
@@ -47,11 +47,15 @@ def view(explorer: Explorer) -> ui.VBox:
                 _slider(parameter, explorer.first[k], change(name), *[explorer.interval, mark] * plays)
             )
     controls = ui.VBox(rows)
-    parts = [ui.HTML(f"<b>{html.escape(explorer.title)}</b>")] if explorer.title else []
-    parts += [picture, error]
-    parts += [_predict(explorer, controls, mark)] if explorer.question else []
-    parts += [controls, readout]
-    parts += [_html(explorer.caption)] if explorer.caption else []
+    title = [ui.HTML(f"<b>{html.escape(explorer.title)}</b>")] if explorer.title else []
+    seen, words = ui.VBox([picture, error]), [controls, readout]
+    words += [_html(explorer.caption)] if explorer.caption else []
+    told = ui.VBox(words)
+    parts = [*title, seen, told]
+    if explorer.question:
+        hidden = [told] if explorer.question["before"] == "start" else [seen, told]
+        asked = _predict(explorer, hidden, mark)
+        parts = [*title, seen, asked, told] if hidden == [told] else [*title, asked, seen, told]
     show()
     return ui.VBox(parts, layout=ui.Layout(max_width="860px"))
 
@@ -116,39 +120,55 @@ def _short(value):
     return value if isinstance(value, int) else float(f"{value:.4g}")
 
 
-def _predict(explorer: Explorer, controls: ui.VBox, mark: ui.HTML) -> ui.VBox:
-    """The question in the place of the controls, until it is answered or skipped."""
+def _predict(explorer: Explorer, hidden: list[ui.VBox], mark: ui.HTML) -> ui.VBox:
+    """The question, in the place of what is hidden until it is answered or skipped."""
     asked = explorer.question
+    sure = ui.Button(description="This is my guess", button_style="primary", disabled=True)
+    skip = ui.Button(description="Skip")
     if asked["options"]:
-        pick = ui.RadioButtons(options=asked["options"], index=None, layout=ui.Layout(width="auto"))
+        texts = asked["options"]
+        pick = ui.RadioButtons(options=texts, index=None, layout=ui.Layout(width="auto"))
     else:
         slider = list(explorer.parameters.values())[asked["on"]]
         texts = [slider.text(value) for value in slider.values]
-        options = [(text, k) for k, text in enumerate(texts)]
-        pick = ui.SelectionSlider(options=options, value=(len(texts) - 1) // 2, description=slider.label)
+        # it starts at its end and says no value: who has not moved it has not guessed
+        options = [("?", -1), *((text, k) for k, text in enumerate(texts))]
+        pick = ui.SelectionSlider(options=options, value=-1, description=slider.label)
         pick.layout = ui.Layout(width="100%")
-    sure = ui.Button(description="This is my guess", button_style="primary")
-    skip = ui.Button(description="Skip")
     question = ui.HTML(f"<b>Predict</b> {html.escape(asked['question'])}")
-    box = ui.VBox([question, pick, ui.HBox([sure, skip])])
-    controls.layout.display = "none"
+    coming = _html("The figure appears here after your guess." if len(hidden) > 1 else "")
+    box = ui.VBox([question, pick, ui.HBox([sure, skip]), coming])
+    for part in hidden:
+        part.layout.display = "none"
 
-    def done(words):
-        answer = html.escape(asked["answer"])
-        folded = f"<details><summary>Compare with the answer</summary>{answer}</details>" if answer else ""
-        box.children = [_html(words), ui.HTML(folded)]
-        controls.layout.display = ""
+    def chosen() -> int:
+        return (-1 if pick.index is None else pick.index) if asked["options"] else pick.value
+
+    def allow(_):
+        sure.disabled = chosen() < 0
+
+    def sign(place):
+        return f"<span style='position:absolute;left:{100 * place:.2f}%;transform:translateX(-50%)'>▲</span>"
+
+    def done(words, *signs):
+        marks = [*signs, *([asked["place"]] if asked["place"] is not None else [])]
+        if marks:
+            places = "".join(map(sign, marks))
+            mark.value = f"<div style='position:relative;height:1em;line-height:1'>{places}</div>"
+        box.children = [_html(words), *([_html(asked["answer"])] if asked["answer"] else [])]
+        for part in hidden:
+            part.layout.display = ""
 
     def guessed(_):
-        if pick.index is None:
+        k = chosen()
+        if k < 0:
             return
         if asked["options"]:
-            return done(f"You guessed: {asked['options'][pick.index]}")
-        place = 100 * pick.index / (len(texts) - 1)
-        sign = f"<span style='position:absolute;left:{place:.2f}%;transform:translateX(-50%)'>▲</span>"
-        mark.value = f"<div style='position:relative;height:1em;line-height:1'>{sign}</div>"
-        done(f"You guessed {slider.label} = {texts[pick.index]}.")
+            done(f"You guessed: {texts[k]}")
+        else:
+            done(f"You guessed {slider.label} = {texts[k]}.", k / (len(texts) - 1))
 
+    pick.observe(allow, "index" if asked["options"] else "value")
     sure.on_click(guessed)
-    skip.on_click(lambda _: done(""))
+    skip.on_click(lambda _: done("You made no guess."))
     return box

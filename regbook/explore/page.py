@@ -1,57 +1,129 @@
 """The <figure> of a page: its frame, its data, and figures that the page computes itself.
 
-What a figure looks like is in explore.css, what it does in explore.js; what it draws with if the page
-computes it, in plot.js.
+What a figure looks like is in explore.css, what it does in explore.js. Its drawings are the matter of
+picture.js; what it draws with if the page computes it, of plot.js.
 """
 
 from __future__ import annotations
 
-import base64
 import html
+import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
+
+from regbook.explore.frames import Film, base64_text, both
 
 if TYPE_CHECKING:
     from regbook.explore import Guess
 
+NARROW = 550  # pixels: in a narrower window the narrow drawing is shown, where no script measures the figure
 
-def base64_text(numbers: bytes) -> str:
-    return base64.b64encode(numbers).decode()
+
+# ----------------------------------------------------------------------------------------- the figure
 
 
 def figure_html(
-    body: str, data, run: str, text: str, title, caption, question: dict | None, scripts=("explore.js",)
+    body: str,
+    data,
+    run: str,
+    text: str,
+    title,
+    caption,
+    question: dict | None,
+    scripts: Sequence[str] = ("picture.js", "explore.js"),
+    longest: Sequence[str] = (),
 ) -> str:
     """The frame around every figure. It has no ids and no global names: a page holds as many as it likes."""
-    folder = resources.files(__package__)
-    css, *js = (folder.joinpath(name).read_text("utf-8") for name in ("explore.css", *scripts))
+    sent = {"figure": data, "guess": question, "longest": list(longest)}
     heading = f'<p class="rk-title">{html.escape(title)}</p>' if title else ""
     fixed = f'<p class="rk-caption">{html.escape(caption)}</p>' if caption else ""
+    readout = f'<p class="rk-readout" aria-live="polite">{html.escape(text)}</p>'
+    said = f'<div class="rk-said">{readout}</div>{fixed}'
     name = html.escape(f"Interactive figure: {title}" if title else "Interactive figure")
     return f"""<figure class="rk" role="group" aria-label="{name}">
-<style>{css}</style>
-{heading}{body}{_question_without_script(question)}
-<figcaption><p class="rk-readout" aria-live="polite">{html.escape(text)}</p>{fixed}</figcaption>
-<script type="application/json">{json_text({"figure": data, "guess": question})}</script>
+<style>{_file("explore.css")}</style>
+{heading}{_folded(body, said, question) if question else body + said}
+<script type="application/json">{json_text(sent)}</script>
 <script>(() => {{
 const figure = document.currentScript.closest("figure");
-{"".join(js)}
+{"".join(map(_file, scripts))}
 rk.start(figure, {run});
 }})();</script>
 </figure>"""
 
 
-def _question_without_script(question: dict | None) -> str:
-    if question is None:
-        return ""
+@dataclass(frozen=True, repr=False)
+class Still:
+    """A figure that does not move, as a page and as Jupyter show it; see ``regbook.plots.show``.
+
+    ``films``: its two drawings, wide and narrow. ``alt``: what it shows, in words.
+    """
+
+    films: Sequence[Film]
+    alt: str
+    caption: str | None = None
+
+    def html(self) -> str:
+        fixed = f'<p class="rk-caption">{html.escape(self.caption)}</p>' if self.caption else ""
+        return f"""<figure class="rk">
+<style>{_file("explore.css")}</style>
+{picture_html(self.films, self.alt)}{fixed}
+<script type="application/json">{json_text([film.data() for film in self.films])}</script>
+<script>(() => {{
+const figure = document.currentScript.closest("figure");
+{_file("picture.js")}
+pictures(figure, JSON.parse(figure.querySelector("script[type='application/json']").textContent));
+}})();</script>
+</figure>"""
+
+    def __repr__(self) -> str:
+        return f"Still({self.alt!r})"
+
+    def png(self) -> bytes:
+        stream = io.BytesIO()
+        Image.fromarray(self.films[0].first.pixels).save(stream, format="PNG")
+        return stream.getvalue()
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        return {"text/plain": self.alt, "text/html": self.html(), "image/png": base64_text(self.png())}
+
+
+def picture_html(films: Sequence[Film], alt: str) -> str:
+    """The still picture, with the narrow one for where no script can choose."""
+    wide, narrow = films
+    sources = [f"data:image/webp;base64,{base64_text(film.still)}" for film in (wide, narrow)]
+    (height, width), (tall, small) = (film.first.pixels.shape[:2] for film in (wide, narrow))
+    media = f'media="(max-width: {NARROW}px)"'
+    return (
+        f'<div class="rk-picture"><picture><source {media} width="{small}" height="{tall}"'
+        f' srcset="{sources[1]}"><img class="dark-light" width="{width}" height="{height}"'
+        f' alt="{html.escape(alt)}" src="{sources[0]}"></picture></div>'
+    )
+
+
+def _file(name: str) -> str:
+    return (resources.files(__package__) / name).read_text("utf-8")
+
+
+def _folded(body: str, said: str, question: dict) -> str:
+    """Question and figure as they are without scripts: what answers is folded away."""
     options = "".join(f"<li>{html.escape(option)}</li>" for option in question["options"] or ())
-    asked, answer = html.escape(question["question"]), html.escape(question["answer"])
-    folded = f"<details><summary>The answer</summary><p>{answer}</p></details>" if answer else ""
-    return f'<div class="rk-plain"><p>Predict: {asked}</p><ul>{options}</ul>{folded}</div>'
+    listed = f"<ul>{options}</ul>" if options else ""
+    asked = f'<div class="rk-asked"><p>Predict: {html.escape(question["question"])}</p>{listed}</div>'
+    answer = f'<p class="rk-answer">{html.escape(question["answer"])}</p>' if question["answer"] else ""
+    shown = question["before"] == "start"
+    name = "The answer" if shown else "The figure and the answer"
+    inside = f"<summary>{name}</summary>{answer}{'' if shown else body}{said}"
+    return f'{body if shown else ""}{asked}<details class="rk-after">{inside}</details>'
+
+
+# ----------------------------------------------------------------------------------------- computed figures
 
 
 def json_text(data) -> str:
@@ -92,7 +164,8 @@ def page_widget(
     title: str | None = None,
     caption: str | None = None,
     readout: str = "",
-    still: str = "",
+    longest: str | Sequence[str] = (),
+    still="",
     guess: Guess | None = None,
 ) -> PageWidget:
     """A figure that the page computes itself, in the book and in Jupyter alike.
@@ -107,6 +180,12 @@ def page_widget(
         the same for a drop-down list; its values are indices
     kit.button(text, click), kit.row(...nodes)
         a button; nodes side by side
+    kit.controls(...rows)
+        rows that stay on a phone's screen while what they move is looked at. Rows that the function puts
+        into the <div> one after the other are treated so in any case
+    kit.reserve(node, ...samples)
+        the node, in a box that has room for each of the samples: nodes or texts that are as large as the
+        node's content will ever be. Nothing below it moves when the content comes, changes or goes
     kit.play(left, step, interval)
         Play and Pause: every ``interval`` milliseconds ``step(false)`` is called, while ``left()`` is not 0;
         ``step(true)`` goes back to the beginning. Returns {button, stop()}
@@ -124,7 +203,7 @@ def page_widget(
     kit.number(value, digits), kit.power(exponent), kit.whole(value), kit.minus(text)
         numbers as read-outs write them: 2.5·10⁶, 10⁻⁴, 12,000, −1
     kit.say(text)
-        the read-out: call it whenever the figure changes
+        the read-out: call it whenever the figure changes. ``longest`` has room reserved for it
     kit.colors
         Okabe and Ito's by name, and ``text``, ``muted``, ``line``, ``card``: for CSS and SVG, light or dark
         as the page is. For a canvas, ``kit.color(name)`` is what it is now
@@ -137,8 +216,10 @@ def page_widget(
         title: heading above the figure.
         caption: fixed text below it.
         readout: the first read-out.
-        still: HTML (an SVG, say) for where scripts are off.
-        guess: a ``Guess`` with options, to be made before the figure is seen.
+        longest: a read-out as long as any, or several: the place below the figure has room for them.
+        still: a Matplotlib figure, or HTML (an SVG, say), for where scripts are off and on paper.
+        guess: a ``Guess`` with options, to be made before the figure is seen. With ``before="start"`` it can
+            be seen, but not moved.
 
     Returns:
         PageWidget: what Jupyter and the book display.
@@ -148,8 +229,10 @@ def page_widget(
     """
     if not isinstance(js, str) or not ("=>" in js or "function" in js) or "</script" in js.lower():
         raise ValueError(f"expected the source of a function (root, data, kit) => {{...}}, got {js!r:.80}")
+    if not isinstance(still, str):
+        still = picture_html([Film(drawing, drawing) for drawing in both(still)[0]], alt)
     body = f'<div class="rk-stage" role="group" aria-label="{html.escape(alt)}">{still}</div>'
+    longest = [longest] if isinstance(longest, str) else longest
     run = f"rk.page({js.strip().rstrip(';')}\n)"
-    scripts = ("explore.js", "plot.js")
-    question = guess and guess.data()
-    return PageWidget(figure_html(body, data, run, readout, title, caption, question, scripts))
+    scripts, question = ("explore.js", "plot.js"), guess and guess.data()
+    return PageWidget(figure_html(body, data, run, readout, title, caption, question, scripts, longest))

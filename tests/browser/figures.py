@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ STATE = """figure => {
     picture: hash(stage ? drawn : images.map((image) => image.hidden ? "" : image.src).join()),
     alt: images.length ? images[0].alt : null,
     readout: figure.querySelector(".rk-readout").textContent,
-    caption: figure.querySelector("figcaption").textContent,
+    caption: [...figure.querySelectorAll(".rk-readout, .rk-caption")].map((node) => node.textContent).join(),
   };
 }"""
 
@@ -50,12 +51,51 @@ def stop_the_clock(page: Page) -> None:
 
 
 def figures(page: Page) -> list[Locator]:
-    return page.locator("figure.rk").all()
+    """The figures that can be moved."""
+    return page.locator("figure.rk[role=group]").all()
+
+
+def data(figure: Locator) -> dict:
+    """What the figure's script was given: figure, guess and longest."""
+    return json.loads(figure.locator("script[type='application/json']").text_content())
+
+
+def told(figure: Locator) -> str:
+    """All the words of a figure that can be seen."""
+    return " ".join(figure.inner_text().split())
+
+
+def leaks(figure: Locator) -> list[str]:
+    """What can be seen of the answer before the guess is made."""
+    sent, seen = data(figure), told(figure)
+    if not sent["guess"]:
+        return []
+    numbers = sent["figure"] if isinstance(sent["figure"], dict) else {}
+    readouts = numbers.get("texts", [figure.locator(".rk-readout").text_content()])
+    captions = figure.locator(".rk-caption").all_text_contents()
+    found = [text for text in (sent["guess"]["answer"], *readouts, *captions) if text and text in seen]
+    early = sent["guess"]["before"] == "start"
+    hidden = ".rk-controls:not(.rk-stage *)" if early else ".rk-picture, .rk-stage, .rk-controls"
+    return found + [part.get_attribute("class") for part in figure.locator(hidden).all() if part.is_visible()]
+
+
+def height(figure: Locator) -> float:
+    return figure.evaluate("figure => figure.getBoundingClientRect().height")
+
+
+def text_size(figure: Locator) -> float:
+    """CSS pixels of the smallest text in a figure's picture, as it is shown now."""
+    sent = data(figure)
+    drawings = sent if isinstance(sent, list) else sent["figure"]["drawings"]
+    image = figure.locator(".rk-picture img").first
+    shown = image.evaluate("image => [image.width, Number(image.getAttribute('width'))]")
+    (drawing,) = [each for each in drawings if each["width"] == shown[1]]
+    return drawing["points"] * shown[0] / drawing["inches"] / 72
 
 
 def guess(figure: Locator) -> str | None:
     """Answer the figure's question, if it asks one, and give back what it then says."""
-    form = figure.locator("form.rk-predict")
+    form = figure.locator("form.rk-predict:not(.rk-unseen)")
     if not form.count():
         return None
     slider, options = form.locator("input[type=range]"), form.locator("input[type=radio]")
@@ -68,7 +108,8 @@ def guess(figure: Locator) -> str | None:
 
 
 def sliders(figure: Locator) -> Iterator[Locator]:
-    yield from figure.locator("input[type=range]").all()
+    """Those that move the figure, not the one on which a guess is made."""
+    yield from figure.locator("input[type=range]:not(.rk-predict *)").all()
 
 
 def move(slider: Locator, fraction: float) -> None:

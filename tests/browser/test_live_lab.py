@@ -153,9 +153,9 @@ class Figure:
 
     def __init__(self, page: Page):
         self.page = page
-        self.root: Locator = page.locator(".widget-vbox:has(> .widget-image)").first
+        self.root: Locator = page.locator(".widget-vbox:has(> .widget-vbox > .widget-image)").first
         self.root.scroll_into_view_if_needed()
-        self.image = self.root.locator("> .widget-image")
+        self.image = self.root.locator("> .widget-vbox > .widget-image")
         self.handle = self.root.locator(".noUi-handle:visible").first
         self.number = self.root.locator("input[type=number]:visible").first
 
@@ -203,8 +203,13 @@ def test_small_notebook(server, lab):
     figure = Figure(lab("small.ipynb"))
     expect(figure.root.get_by_role("button", name="This is my guess")).to_be_visible()
     assert not figure.number.is_visible()
+    assert not figure.image.is_visible() and figure.root.get_by_text("The end is at").count() == 0
+    expect(figure.root.get_by_role("button", name="This is my guess")).to_be_disabled()
+    figure.handle.press("ArrowRight")
+    figure.handle.press("ArrowRight")
     figure.root.get_by_role("button", name="This is my guess").click()
     expect(figure.root.get_by_text("You guessed θ = 1.")).to_be_visible()
+    expect(figure.image).to_be_visible()
     theta = Slider([0.5, 1.0, 2.0, 3.0]).value_at(moves_between_frames(figure))
     expect(figure.root.get_by_text(f"The end is at {8**theta:.3f}.")).to_be_visible()
     before = figure.picture()
@@ -238,6 +243,6 @@ def test_chapter(lab, book):
     figure.skip_guess()
     expect(figure.handle).to_be_visible()
     page = (book / "book" / NOTEBOOK).with_suffix(".html").read_text(encoding="utf-8")
-    still = re.search(r'class="rk-picture">.*?base64,([^"]*)"', page, re.S)
+    still = re.search(r'class="rk-picture">.*? src="data:image/webp;base64,([^"]*)"', page, re.S)
     assert figure.picture() == base64.b64decode(still[1])
     moves_between_frames(figure)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,11 +13,11 @@ import pytest
 from PIL import Image
 
 from .conftest import PAGES
-from .figures import figures
+from .figures import data
 
 pytestmark = pytest.mark.browser
 
-LARGEST = 2_000_000  # bytes
+LARGEST = 3_000_000  # bytes
 LOADED = """async () => {
   await window.MathJax?.startup?.promise;
   await document.fonts.ready;
@@ -41,24 +40,30 @@ def test_page_is_small_enough(path):
     assert path.stat().st_size < LARGEST, f"{path.name} has {path.stat().st_size} bytes"
 
 
+STILLS = """figure => {
+  const image = figure.querySelector(".rk-picture img"), source = figure.querySelector(".rk-picture source");
+  const size = (node) => ["width", "height"].map((name) => Number(node.getAttribute(name)));
+  return [[image.src, ...size(image)], [source.srcset, ...size(source)]];
+}"""
+
+
 def test_every_frame_is_there(open_page, path):
-    """As many frames as combinations, all of one size, and the start frame is the still picture."""
-    for figure in figures(open_page(path).page):
-        if not figure.locator(".rk-picture").count():
-            continue
-        data = json.loads(figure.locator("script[type='application/json']").text_content())["figure"]
-        counts = [len(parameter["texts"]) for parameter in data["parameters"]]
-        start = 0
-        for count, index in zip(counts, data["start"], strict=True):
-            start = start * count + index
-        combinations = counts[0] * (counts[1] if len(counts) > 1 else 1)
-        assert len(data["frames"]) == combinations and data["frames"][start][0] is None
-        image = figure.locator(".rk-picture img").first
-        still = base64.b64decode(image.get_attribute("src").split(",")[1])
-        size = (int(image.get_attribute("width")), int(image.get_attribute("height")))
-        for change, text in data["frames"]:
-            picture = Image.open(io.BytesIO(base64.b64decode(change) if change else still))
-            assert picture.format == "WEBP" and picture.size == size and text
+    """Wide and narrow: as many as combinations, of one size; the start frame is the still picture."""
+    page = open_page(path, scripts=False).page
+    for figure in page.locator("figure.rk:has(.rk-picture):not(:has(.rk-stage))").all():
+        sent, start, combinations = data(figure), 0, 1
+        drawings = sent if isinstance(sent, list) else sent["figure"]["drawings"]
+        if isinstance(sent, dict):
+            counts = [len(parameter["texts"]) for parameter in sent["figure"]["parameters"]]
+            for count, index in zip(counts, sent["figure"]["start"], strict=True):
+                start, combinations = start * count + index, combinations * count
+            assert len(sent["figure"]["texts"]) == combinations and all(sent["figure"]["texts"])
+        for drawing, (source, *size) in zip(drawings, figure.evaluate(STILLS), strict=True):
+            assert len(drawing["changes"]) == combinations and drawing["changes"][start] is None
+            assert size == [drawing["width"], drawing["height"]]
+            for picture in (source.split(",")[1], *filter(None, drawing["changes"])):
+                image = Image.open(io.BytesIO(base64.b64decode(picture)))
+                assert image.format == "WEBP" and list(image.size) == size
 
 
 class _Links(HTMLParser):

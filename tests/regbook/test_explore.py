@@ -64,25 +64,30 @@ def test_static_frame_is_live_frame_with_two_parameters(two):
 
 def test_photographs_are_lossy_but_close():
     figure = explore(photograph, theta=[0.0, 0.5, 1.0], **SIZE)
-    assert not figure.lossless
-    for theta in (0.0, 0.5, 1.0):
-        difference = figure.static_frame(theta=theta).astype(float) - figure.drawn({"theta": theta})[0]
-        assert np.abs(difference).mean() < 6
-    assert len(figure.still) < len(figure.drawn({"theta": 0.0})[0].tobytes()) / 5
+    assert not figure.films[0].lossless
+    for narrow in (False, True):
+        for theta in (0.0, 0.5, 1.0):
+            pixels = figure.drawn({"theta": theta}).drawings[narrow].pixels
+            difference = figure.static_frame(theta=theta, narrow=narrow).astype(float) - pixels
+            assert np.abs(difference).mean() < 6
+        assert len(figure.films[narrow].still) < pixels.nbytes / 5
 
 
 def test_the_page_holds_these_frames(two):
     page = two.html()
-    frames = page_data(page)["figure"]["frames"]
-    still = base64.b64decode(re.search(r'src="data:image/webp;base64,([^"]*)"', page)[1])
-    assert len(frames) == 10 and still == two.still == two.frame(theta=100.0, view="slope")
-    k = 0
-    for theta in THETAS:
-        for view in ("value", "slope"):
-            change = frames[k][0] and base64.b64decode(frames[k][0])
-            assert np.array_equal(compose(still, change), decode(two.frame(theta=theta, view=view)))
-            assert frames[k][1] == f"The {view} reaches {1 / (1 + theta):.4f}."
-            k += 1
+    data = page_data(page)["figure"]
+    for narrow, attribute in enumerate(("src", "srcset")):
+        changes, k = data["drawings"][narrow]["changes"], 0
+        still = base64.b64decode(re.search(rf'{attribute}="data:image/webp;base64,([^"]*)"', page)[1])
+        assert len(changes) == len(data["texts"]) == 10
+        assert still == two.films[narrow].still == two.frame(theta=100.0, view="slope", narrow=narrow)
+        for theta in THETAS:
+            for view in ("value", "slope"):
+                change = changes[k] and base64.b64decode(changes[k])
+                shown = two.frame(theta=theta, view=view, narrow=narrow)
+                assert np.array_equal(compose(still, change), decode(shown))
+                assert data["texts"][k] == f"The {view} reaches {1 / (1 + theta):.4f}."
+                k += 1
 
 
 def test_frames_are_the_same_in_every_run(one):
@@ -145,7 +150,7 @@ def test_page_has_caption_and_alternative_text(one):
     assert "A sine &amp; more" in page and ">Fixed.</p>" in page
     assert 'alt="A curve. The value reaches 0.5000."' in page
     assert re.search(r'class="rk-readout"[^>]*>The value reaches 0.5000.</p>', page)
-    assert re.search(r'<img width="256" height="160"', page), (
+    assert re.search(r'<img class="dark-light" width="256" height="160"', page), (
         "the size is known before the picture is decoded"
     )
 
@@ -157,7 +162,7 @@ def test_page_survives_any_text():
     )
     page = figure.html()
     assert page.count("</script>") == 2 and "<b>" not in page
-    assert page_data(page)["figure"]["frames"][0][1] == nasty
+    assert page_data(page)["figure"]["texts"][0] == nasty
 
 
 def test_readout_falls_back_to_the_values():
@@ -256,6 +261,8 @@ def test_bad_start_guess_and_readout_are_refused():
         explore(nothing, view=["a", "b"], guess="Which?", **SIZE)
     with pytest.raises(ValueError, match="expected an answer from 0 to 1, got 2"):
         Guess("Which?", options=["a", "b"], answer=2)
+    with pytest.raises(ValueError, match='expected before="nothing" or before="start", got \'all\''):
+        Guess("Which?", options=["a", "b"], before="all")
     with pytest.raises(ValueError, match="expected draw to return a text or None, got int"):
         explore(lambda fig, k: 1, k=[1, 2], **SIZE)
 
@@ -336,8 +343,19 @@ def test_guess_on_the_slider_is_in_the_page():
     guess = Guess("Where?", answer=10.0, explain="Because.")
     page = explore(draw, theta=THETAS, guess=guess, **SIZE).html()
     expected = {"question": "Where?", "options": None, "answer": "θ ≈ 10. Because.", "on": 0, "place": 0.75}
-    assert page_data(page)["guess"] == expected
-    assert '<div class="rk-plain"><p>Predict: Where?</p>' in page
+    assert page_data(page)["guess"] == expected | {"before": "nothing"}
+    assert '<div class="rk-asked"><p>Predict: Where?</p></div>' in page
+
+
+@pytest.mark.parametrize("before", ["nothing", "start"])
+def test_without_scripts_what_answers_is_folded_away(before):
+    guess = Guess("Where?", answer=10.0, explain="Because.", before=before)
+    page = explore(draw, theta=THETAS, guess=guess, caption="Fixed.", **SIZE).html()
+    page = re.sub(r"<(style|script).*?</\1>", "", page, flags=re.S)
+    open_part, folded = page.split('<details class="rk-after">')
+    assert "Where?" in open_part and ("<picture>" in open_part) == (before == "start")
+    assert not re.search(r"Because|Fixed|rk-readout", open_part)
+    assert all(word in folded for word in ("Because.", "Fixed.", "The value reaches"))
 
 
 def test_guess_among_options_is_in_the_page():
@@ -348,32 +366,53 @@ def test_guess_among_options_is_in_the_page():
     assert page_data(page_widget("() => {}", alt="x", guess=guess).html())["guess"]["answer"] == "that. Look."
 
 
-def test_live_guess_on_the_slider():
-    view = live.view(explore(draw, theta=THETAS, guess=Guess("Where?", answer=10.0), **SIZE))
-    (pick,) = find(view, "SelectionSlider")
-    sure, _skip = find(view, "Button")
-    controls = find(view, "FloatSlider")[0]
+def seen(widget):
+    """The widgets that are to be seen, in their order."""
+    if widget.layout.display == "none":
+        return []
+    return [widget, *(hit for child in getattr(widget, "children", ()) for hit in seen(child))]
+
+
+def kinds(widget, *names):
+    return [part for part in seen(widget) if type(part).__name__ in names]
+
+
+def words(widget):
+    return " ".join(part.value for part in kinds(widget, "HTML"))
+
+
+@pytest.mark.parametrize("before", ["nothing", "start"])
+def test_live_figure_answers_nothing_before_the_guess(before):
+    guess = Guess("Where?", answer=10.0, explain="Because.", before=before)
+    view = live.view(explore(draw, theta=THETAS, guess=guess, caption="Fixed.", **SIZE))
+    assert len(kinds(view, "Image")) == (before == "start") and not kinds(view, "FloatSlider")
+    assert "Where?" in words(view) and not re.search(r"Because|Fixed|reaches", words(view))
+    (pick,), (sure, _skip) = kinds(view, "SelectionSlider"), kinds(view, "Button")
+    assert sure.disabled, "an untouched slider is no guess"
     pick.value = 1
+    assert not sure.disabled
     sure.click()
-    texts = " ".join(text.value for text in find(view, "HTML"))
-    assert "You guessed θ = 0.1." in texts and "θ ≈ 10." in texts and "left:25.00%" in texts
-    assert not find(view, "Button") and controls in find(view, "FloatSlider")
+    assert all(
+        word in words(view) for word in ("Because.", "Fixed.", "reaches", "You guessed θ = 0.1.", "θ ≈ 10.")
+    )
+    assert "left:25.00%" in words(view) and "left:75.00%" in words(view), "both are marked on the slider"
+    assert kinds(view, "Image") and kinds(view, "FloatSlider") and not kinds(view, "Button")
 
 
 def test_live_guess_among_options():
-    view = live.view(explore(draw, theta=THETAS, guess=Guess("Which?", options=["this", "that"]), **SIZE))
-    sure, _skip = find(view, "Button")
+    guess = Guess("Which?", options=["this", "that"], answer=0)
+    view = live.view(explore(draw, theta=THETAS, guess=guess, **SIZE))
+    sure, _skip = kinds(view, "Button")
+    assert sure.disabled and "this." not in words(view)
+    kinds(view, "RadioButtons")[0].index = 1
     sure.click()
-    assert find(view, "Button"), "nothing chosen yet"
-    find(view, "RadioButtons")[0].index = 1
-    sure.click()
-    assert any("You guessed: that" in text.value for text in find(view, "HTML"))
+    assert "You guessed: that" in words(view) and "this." in words(view)
 
 
 def test_live_guess_can_be_skipped():
-    view = live.view(explore(draw, theta=THETAS, guess="Where?", **SIZE))
-    find(view, "Button")[1].click()
-    assert not find(view, "Button") and not any("You guessed" in text.value for text in find(view, "HTML"))
+    view = live.view(explore(draw, theta=THETAS, guess=Guess("Where?", answer=10.0), **SIZE))
+    kinds(view, "Button")[1].click()
+    assert not kinds(view, "Button") and "You guessed" not in words(view) and "θ ≈ 10." in words(view)
 
 
 # --- figures that the page computes
