@@ -7,6 +7,7 @@ Modules, in the order in which the book meets them:
     checks        Taylor and adjoint tests
     data          images, all offline
     transforms    maps y(x; w) that move an image
+    motions       transformations at fixed points, with their derivatives
     distances     how much two images differ
     regularizers  what w should be like when the images alone do not say
     operators     linear maps that are given by what they do

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 
 
@@ -17,6 +19,13 @@ def require(condition: bool | torch.Tensor, message: str) -> None:
         return
     if not holds:
         raise ValueError(message)
+
+
+def require_words(**names: tuple[str, Iterable[str]]) -> None:
+    """Raise ValueError unless each word is one of those that are known, given as name=(word, known)."""
+    for name, (word, known) in names.items():
+        known = [f'"{each}"' for each in known]
+        require(f'"{word}"' in known, f"expected {name} {' or '.join(known)}, got {word!r}")
 
 
 def image_tensor(image: object) -> torch.Tensor:

@@ -1,8 +1,8 @@
 """Curves of stationary points of J(·; θ), and the folds in which they end.
 
-Along a branch ∇J(w; θ) = 0. Where H = ∇²J becomes singular, a minimum meets a saddle (or a maximum), the
-branch turns back, and beyond that θ neither of them exists: a fold. There dw/dθ is infinite, but the
-curve (w, log θ) is smooth, so one follows it by its arc length.
+Along a branch ∇J(w; θ) = 0. Where H = ∇²J becomes singular, a minimum meets a saddle (or a
+maximum), the branch turns back, and beyond that θ neither of them exists: a fold. There dw/dθ is
+infinite, but the curve (w, log θ) is smooth, so one follows it by its arc length.
 
 Source:
     Allgower & Georg (2003), chapters 2 and 6, https://doi.org/10.1137/1.9780898719154
@@ -55,8 +55,8 @@ def arclength(
 ) -> Branch:
     """Walk along a branch and around its folds: pseudo-arclength continuation in z = (w/scale, log θ).
 
-    From z along the unit tangent ż, Newton's method solves ∇J = 0 on the plane across ż through
-    z + step · ż. Its matrix (scale H, ∂ₛ∇J; ż) is regular at a fold, where H is not. Where it fails the
+    From z along the unit tangent ż, Newton's method solves ∇J = 0 on the plane across ż through z +
+    step · ż. Its matrix (scale H, ∂ₛ∇J; ż) is regular at a fold, where H is not. Where it fails the
     step is halved.
 
     Args:
@@ -79,8 +79,8 @@ def arclength(
         >>> from regkit.problems import Formula
         >>> fold = Formula(lambda w, theta: w[0] ** 3 / 3 - (theta - 1) * w[0])  # w = ±√(θ − 1)
         >>> branch = arclength(fold, 5.0, torch.tensor([2.0], dtype=torch.float64), high=5.0)
-        >>> round(float(branch.thetas.min()), 2), round(float(branch.w[-1]), 1)
-        (1.0, -1.9)
+        >>> round(float(branch.thetas.min()), 1), round(float(branch.w[-1]))
+        (1.0, -2)
     """
     p, up = len(w), torch.cat([w.new_zeros(len(w)), w.new_ones(1)])
 

@@ -1,12 +1,12 @@
 """How the minimiser moves with the scale: predictor and corrector.
 
-Where w*(θ) is a minimiser, ∇J(w*(θ); θ) = 0 for every θ. Differentiated by s, which is θ or log θ, this
-is an ordinary differential equation for the path of the minimiser:
+Where w*(θ) is a minimiser, ∇J(w*(θ); θ) = 0 for every θ. Differentiated by s, which is θ or log θ,
+this is an ordinary differential equation for the path of the minimiser:
 
     H dw*/ds = −∂ₛ∇J,    H = ∇²J(w*; θ),    ∂ₛ = ∂_θ where s = θ,    ∂ₛ = θ ∂_θ where s = log θ.
 
-The predictor takes a step along it; the corrector, an optimiser, takes the error away. H is the matrix
-that the corrector used last, so a prediction costs one ∂_θ∇J and a small triangular solve.
+The predictor takes a step along it; the corrector, an optimiser, takes the error away. H is the
+matrix that the corrector used last, so a prediction costs one ∂_θ∇J and a small triangular solve.
 
 A problem is anything whose ``at(θ)`` is an objective as ``optimize`` wants it, with a
 ``gradient_theta(w)`` besides: a ``Registration``, or a ``problems.Formula`` made from a formula.
@@ -28,12 +28,12 @@ from typing import Literal
 
 import torch
 
-from regkit._require import require
+from regkit._require import require, require_words
 from regkit.optimize import newton_trust
 from regkit.paths import Path, Step
 from regkit.problems import Counted, Kind, Problem, ScaledObjective
 from regkit.runs import Result
-from regkit.scales import VARIABLES, Adaptive, Variable, check, scales
+from regkit.scales import VARIABLES, Adaptive, Variable, scales
 
 Predictor = Literal["none", "secant", "euler", "heun", "adams2"]
 ORDERS = {"none": 1, "secant": 2, "euler": 2, "heun": 3, "adams2": 3}  # error of a prediction O(step^order)
@@ -46,7 +46,17 @@ HESSIANS = {"exact": 2, "gauss-newton": 1}  # derivatives of the image that they
 def gradient_s(
     objective: ScaledObjective, w: torch.Tensor, theta: float, variable: Variable = "log"
 ) -> torch.Tensor:
-    """∂ₛ∇J(w; θ), (p,): θ ∂_θ∇J for the variable "log", ∂_θ∇J for "linear"."""
+    """How the gradient changes with the scale: ∂ₛ∇J(w; θ), where s is θ or log θ.
+
+    Args:
+        objective: J at this θ.
+        w (p,): the parameters.
+        theta: θ.
+        variable: "log" for θ ∂_θ∇J, "linear" for ∂_θ∇J.
+
+    Returns:
+        ∂ₛ∇J, (p,).
+    """
     return objective.gradient_theta(w) * (theta if variable == "log" else 1.0)
 
 
@@ -71,8 +81,8 @@ def tangent(
         dw*/ds, (p,), in the unit of w.
 
     Raises:
-        ValueError: where H is singular to rounding. That is a fold: the path turns back
-            (``branches.arclength``).
+        ValueError: where H is singular to rounding. That is a fold: the path turns
+            back (``branches.arclength``).
 
     Example:
         >>> from regkit.problems import Formula
@@ -81,7 +91,7 @@ def tangent(
         tensor([6.])
     """
     scales([theta], variable)
-    check(hessian=(hessian, HESSIANS))
+    require_words(hessian=(hessian, HESSIANS))
     objective = problem.at(theta)
     H = objective.point(w, HESSIANS[hessian]).hessian(hessian)
     values = torch.linalg.eigvalsh(H)
@@ -122,7 +132,7 @@ def integrate(
         >>> integrate(problem, [4.0, 3.0, 2.0], torch.tensor([4.0]), variable="linear").flatten()
         tensor([4., 3., 2.])
     """
-    check(method=(method, ("euler", "heun")), hessian=(hessian, HESSIANS))
+    require_words(method=(method, ("euler", "heun")), hessian=(hessian, HESSIANS))
     scales(thetas, variable)
     rate, path = partial(tangent, problem, variable=variable, hessian=hessian), [w0]
     for theta, following in pairwise(thetas):
@@ -140,7 +150,9 @@ class _Stage:
     """J(·; θ) as predictor and corrector see it: remembers the last point, which they share, and counts."""
 
     def __init__(self, problem: Problem, theta: float, variable: Variable, hessian: Kind):
-        self.problem, self.theta, self.variable, self.hessian = problem, theta, variable, hessian
+        self.variable: Variable = variable
+        self.hessian: Kind = hessian
+        self.problem, self.theta = problem, theta
         self.objective, self.last, self.order, self.count = problem.at(theta), None, 0, 0
 
     def point(self, w: torch.Tensor, order: int = 0) -> Counted:
@@ -168,8 +180,8 @@ def _downhill(H: torch.Tensor, b: torch.Tensor) -> torch.Tensor | None:
 def length(problem: Problem, w: torch.Tensor, change: torch.Tensor, theta: float) -> float:
     """How far w → w + change moves the points: root mean square over the grid, in blur widths.
 
-    The blur at θ is about θ^¼ cells wide, since its gain 1/(1 + θμ) has μ ≈ frequency⁴; at least one
-    cell. For a problem without a grid: ‖change‖.
+    The blur at θ is about θ^¼ cells wide, since its gain 1/(1 + θμ) has μ ≈ frequency⁴; at least
+    one cell. For a problem without a grid: ‖change‖.
 
     Args:
         problem: a ``Registration``, or any other problem.
@@ -209,8 +221,8 @@ def follow(
         euler    w + h t                              heun     w + h/2 (t + t(w + h t; s + h))
         adams2   w + h ((1 + ρ/2) t − ρ/2 t₋)
 
-    Where H is not positive definite there is no tangent and no prediction; after a jump (see ``Step``)
-    the scales before it are forgotten.
+    Where H is not positive definite there is no tangent and no prediction; after a jump (see
+    ``Step``) the scales before it are forgotten.
 
     Args:
         problem: J(·; θ) for every θ.
@@ -220,8 +232,8 @@ def follow(
         variable: s = log θ or s = θ, as in ``tangent``.
         hessian: "exact" or "gauss-newton", in the tangent.
         corrector: an optimiser of ``regkit.optimize``, or a ``functools.partial`` of one.
-        accuracy: at all scales but the last, stop correcting when a step promises to lower J by less
-            than ``accuracy`` · J; 0 converges at every scale.
+        accuracy: at all scales but the last, stop correcting when a step promises to lower J by
+            less than ``accuracy`` · J; 0 converges at every scale.
         callback: gets every ``Step``, and ends the run by returning True.
 
     Returns:
@@ -239,7 +251,7 @@ def follow(
         >>> path.path.flatten()
         tensor([4., 2., 1.])
     """
-    check(hessian=(hessian, HESSIANS), predictor=(predictor, ORDERS))
+    require_words(hessian=(hessian, HESSIANS), predictor=(predictor, ORDERS))
     plan = scales(thetas, variable)
     cells = problem.grid.count if hasattr(problem, "grid") else 1
     nodes, steps = [], []

@@ -7,10 +7,12 @@ value at x = (i + ½) h₁ (to the right), y = (j + ½) h₂ (upwards). Every im
 
 from __future__ import annotations
 
+import importlib
 import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +23,7 @@ from regkit.grid import Grid
 HAND_BOX = (20.0, 25.0)  # centimetres
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Pair:
     """Two images to align: find y with template(y(x)) ≈ reference(x).
 
@@ -38,11 +40,23 @@ class Pair:
     grid: Grid
     w_true: torch.Tensor | None = None
 
+    def __repr__(self) -> str:
+        return f"Pair of {' × '.join(map(str, self.grid.shape))} cells"
+
 
 def _pooled(image: torch.Tensor, factor: int) -> torch.Tensor:
     """Means over blocks of ``factor`` × ``factor`` cells."""
     rows, columns = (cells // factor for cells in image.shape)
     return image.reshape(rows, factor, columns, factor).mean((1, 3))
+
+
+def _needed(module: str, function: str, package: str) -> Any:
+    """A module of a package that regkit itself does not need."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as missing:
+        message = f"expected an installed {package}, for {function}(): pip install 'regkit[book]'"
+        raise ImportError(message) from missing
 
 
 def _normal(shape: tuple[int, ...], seed: int) -> torch.Tensor:
@@ -65,16 +79,16 @@ def mri(size: int = 256) -> tuple[torch.Tensor, Grid]:
 
     Raises:
         ValueError: for a size that does not divide 256.
+        ImportError: without Matplotlib.
 
     Example:
         >>> image, grid = mri(64)
         >>> tuple(image.shape), grid.spacing
         ((64, 64), (4.0, 4.0))
     """
-    from matplotlib.cbook import get_sample_data  # here, for regkit itself needs no Matplotlib
-
     require(size > 0 and 256 % size == 0, f"expected a size that divides 256, got {size}")
-    with get_sample_data("s1045.ima.gz") as file:
+    cbook = _needed("matplotlib.cbook", "mri", "Matplotlib, with which the image comes")
+    with cbook.get_sample_data("s1045.ima.gz") as file:
         rows = np.frombuffer(file.read(), dtype="<u2").reshape(256, 256)  # from the top of the head downwards
     image = torch.from_numpy(rows[::-1].T.astype(np.float64))
     return _pooled(image / image.max() * 255, 256 // size), Grid((256, 256), (size, size))
@@ -228,10 +242,9 @@ def paper_hands(size: int = 32, flip: str = "flipud") -> Pair:
 
     Raises:
         FileNotFoundError: if the images are not found there.
+        ImportError: without Pillow.
         ValueError: for another ``flip``.
     """
-    from PIL import Image
-
     require(flip in ("flipud", "fliplr-flipud"), f"expected flip 'flipud' or 'fliplr-flipud', got {flip!r}")
     named = os.environ.get("REGKIT_DATA")
     if named is None or not all((Path(named) / f"hands-{name}.jpg").is_file() for name in "TR"):
@@ -240,8 +253,10 @@ def paper_hands(size: int = 32, flip: str = "flipud") -> Pair:
             f"got {'no such variable' if named is None else repr(named)}"
         )
 
+    pillow = _needed("PIL.Image", "paper_hands", "Pillow")
+
     def read(name: str) -> torch.Tensor:
-        with Image.open(Path(named) / f"hands-{name}.jpg") as file:
+        with pillow.open(Path(named) / f"hands-{name}.jpg") as file:
             return torch.from_numpy(np.asarray(file.resize((size, size)), dtype=np.float64).T.copy())
 
     template = read("T").flipud() if flip == "flipud" else read("T").flipud().fliplr()

@@ -22,6 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from regkit._require import require
 from regkit.operators import Diagonal, Hessian, Jacobian, LowRankUpdate, Operator
@@ -44,35 +45,29 @@ class Distance:
         tensor([1.0000, 0.3536])
     """
 
-    def value(self, t: torch.Tensor, s: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    def value(self, t: Tensor, s: Tensor, weights: Tensor) -> Tensor:
         """J, a tensor without dimensions."""
         raise NotImplementedError("a distance says what its value is")
 
-    def first(self, t: torch.Tensor, s: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    def first(self, t: Tensor, s: Tensor, weights: Tensor) -> Tensor:
         """∂J/∂t, (n,)."""
         return torch.func.grad(self.value)(t, s, weights)
 
-    def curvature(
-        self, t: torch.Tensor, s: torch.Tensor, weights: torch.Tensor, kind: Kind = "exact"
-    ) -> Operator:
+    def curvature(self, t: Tensor, s: Tensor, weights: Tensor, kind: Kind = "exact") -> Operator:
         """∂²J/∂t² as an operator n ← n, or its Gauss-Newton part."""
         name = type(self).__name__
         require(kind == "exact", f'expected kind "exact" for {name}, which has no residual, got {kind!r}')
         return Hessian(lambda u: self.first(u, s, weights), t)
 
-    def mixed(
-        self, t: torch.Tensor, s: torch.Tensor, weights: torch.Tensor, vector: torch.Tensor
-    ) -> torch.Tensor:
+    def mixed(self, t: Tensor, s: Tensor, weights: Tensor, vector: Tensor) -> Tensor:
         """∂²J/∂t∂s times a vector (n,): how ∂J/∂t changes when s changes along it."""
         return torch.func.jvp(lambda u: self.first(t, u, weights), (s,), (vector,))[1]
 
-    def residual(self, t: torch.Tensor, s: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    def residual(self, t: Tensor, s: Tensor, weights: Tensor) -> Tensor:
         """r, (n,), if J = ½‖r‖²; a ValueError if not."""
         raise ValueError(f"expected a distance with a residual, got {type(self).__name__}, which has none")
 
-    def jacobian(
-        self, t: torch.Tensor, s: torch.Tensor, weights: torch.Tensor, columns: torch.Tensor
-    ) -> torch.Tensor:
+    def jacobian(self, t: Tensor, s: Tensor, weights: Tensor, columns: Tensor) -> Tensor:
         """∂r/∂t times the columns (n, p), if J = ½‖r‖²."""
         return Jacobian(lambda u: self.residual(u, s, weights), t) @ columns
 
@@ -89,11 +84,13 @@ class ResidualDistance(Distance):
         tensor([1.0000, 0.2500])
     """
 
-    def value(self, t, s, weights):
+    def value(self, t: Tensor, s: Tensor, weights: Tensor) -> Tensor:
+        """½‖r‖², a tensor without dimensions."""
         r = self.residual(t, s, weights)
         return 0.5 * (r @ r)
 
-    def curvature(self, t, s, weights, kind="exact"):
+    def curvature(self, t: Tensor, s: Tensor, weights: Tensor, kind: Kind = "exact") -> Operator:
+        """∂²J/∂t², or ∂rᵀ/∂t ∂r/∂t for "gauss-newton", as an operator n ← n."""
         if kind != "gauss-newton":
             return super().curvature(t, s, weights, kind)
         J = Jacobian(lambda u: self.residual(u, s, weights), t)
@@ -110,19 +107,24 @@ class SSD(ResidualDistance):
         Modersitzki, FAIR (2009), section 6.2, https://doi.org/10.1137/1.9780898718843
     """
 
-    def residual(self, t, s, weights):
+    def residual(self, t: Tensor, s: Tensor, weights: Tensor) -> Tensor:
+        """√ω (t − s), (n,)."""
         return weights.sqrt() * (t - s)
 
-    def jacobian(self, t, s, weights, columns):
+    def jacobian(self, t: Tensor, s: Tensor, weights: Tensor, columns: Tensor) -> Tensor:
+        """√ω times the columns, (n, p)."""
         return (weights.sqrt() * columns.T).T
 
-    def first(self, t, s, weights):
+    def first(self, t: Tensor, s: Tensor, weights: Tensor) -> Tensor:
+        """ω (t − s), (n,)."""
         return weights * (t - s)
 
-    def curvature(self, t, s, weights, kind="exact"):
+    def curvature(self, t: Tensor, s: Tensor, weights: Tensor, kind: Kind = "exact") -> Operator:
+        """diag ω, for both kinds."""
         return Diagonal(weights)
 
-    def mixed(self, t, s, weights, vector):
+    def mixed(self, t: Tensor, s: Tensor, weights: Tensor, vector: Tensor) -> Tensor:
+        """−ω times the vector, (n,)."""
         return -weights * vector
 
 
@@ -130,8 +132,8 @@ class SSD(ResidualDistance):
 class NCC(ResidualDistance):
     """Normalised cross-correlation: r = √ω (t̂ − ŝ), so J = 1 − ν with the correlation ν = ⟨t̂, ŝ⟩.
 
-    ⟨a, b⟩ = Σ ω a b, t̂ = (t − mean t)/N with N = ‖t − mean t‖, and ŝ likewise; ν lies in [−1, 1]. J
-    stays the same when every grey value v of an image becomes a v + b, a > 0: for images of one
+    ⟨a, b⟩ = Σ ω a b, t̂ = (t − mean t)/N with N = ‖t − mean t‖, and ŝ likewise; ν lies in [−1, 1].
+    J stays the same when every grey value v of an image becomes a v + b, a > 0: for images of one
     kind that differ in brightness or contrast. Where the moved template is constant, ν is 0/0 and
     every result is NaN.
 
@@ -141,29 +143,31 @@ class NCC(ResidualDistance):
     """
 
     @staticmethod
-    def _normalise(t: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _normalise(t: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         """t̂ and N."""
         centred = t - (weights @ t) / weights.sum()
         norm = (weights @ centred**2).sqrt()
         return centred / norm, norm
 
-    def _slope(self, unit, norm, weights, rows):
+    def _slope(self, unit: Tensor, norm: Tensor, weights: Tensor, rows: Tensor) -> Tensor:
         """∂t̂/∂t applied to rows (…, n): less their mean and their part along t̂, and divided by N."""
         rest = rows - (rows @ weights)[..., None] / weights.sum()
         return (rest - (rest @ (weights * unit))[..., None] * unit) / norm
 
-    def residual(self, t, s, weights):
+    def residual(self, t: Tensor, s: Tensor, weights: Tensor) -> Tensor:
+        """√ω (t̂ − ŝ), (n,)."""
         return weights.sqrt() * (self._normalise(t, weights)[0] - self._normalise(s, weights)[0])
 
-    def jacobian(self, t, s, weights, columns):
+    def jacobian(self, t: Tensor, s: Tensor, weights: Tensor, columns: Tensor) -> Tensor:
+        """√ω ∂t̂/∂t times the columns, (n, p)."""
         return (weights.sqrt() * self._slope(*self._normalise(t, weights), weights, columns.T)).T
 
-    def first(self, t, s, weights):
+    def first(self, t: Tensor, s: Tensor, weights: Tensor) -> Tensor:
         """−ω (ŝ − ν t̂)/N."""
         (t, norm), (s, _) = self._normalise(t, weights), self._normalise(s, weights)
         return -weights * (s - ((weights * t) @ s) * t) / norm
 
-    def curvature(self, t, s, weights, kind="exact"):
+    def curvature(self, t: Tensor, s: Tensor, weights: Tensor, kind: Kind = "exact") -> Operator:
         """N² ∂²J/∂t² = ν (W − ωωᵀ/Σω) + W (t̂ŝᵀ + ŝt̂ᵀ − 3ν t̂t̂ᵀ) W with W = diag ω.
 
         N² ∂rᵀ∂r = W − ωωᵀ/Σω − W t̂t̂ᵀ W: the same as long as ŝ = t̂."""
@@ -174,8 +178,8 @@ class NCC(ResidualDistance):
         U = weights * torch.stack([torch.ones_like(t), t, s])
         return LowRankUpdate(nu * weights / norm**2, U.T, K / norm**2)
 
-    def mixed(self, t, s, weights, vector):
+    def mixed(self, t: Tensor, s: Tensor, weights: Tensor, vector: Tensor) -> Tensor:
         """−ω (∂ŝ − ⟨∂ŝ, t̂⟩ t̂)/N with ∂ŝ the derivative of ŝ along the vector."""
-        (t, norm), s = self._normalise(t, weights), self._normalise(s, weights)
-        change = self._slope(*s, weights, vector)
+        (t, norm), (s, other) = self._normalise(t, weights), self._normalise(s, weights)
+        change = self._slope(s, other, weights, vector)
         return -weights * (change - ((weights * t) @ change) * t) / norm

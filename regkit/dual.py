@@ -1,11 +1,11 @@
 """A whole Jacobian at a time, and derivatives of linear maps that are given as plain functions.
 
-``Dual`` carries a value and p tangents as the columns of one matrix. torch.func does the same for any
-program. Here one product with A serves all tangents, and the many small steps of conjugate gradients cost a
-third.
+``Dual`` carries a value and p tangents as the columns of one matrix. torch.func does the same for
+any program. Here one product with A serves all tangents, and the many small steps of conjugate
+gradients cost a third.
 
-``apply_linear`` is for what AD cannot look into, such as a sparse matrix or a whole solver. A program made of
-torch operations needs neither.
+``apply_linear`` is for what AD cannot look into, such as a sparse matrix or a whole solver. A
+program made of torch operations needs neither.
 """
 
 from __future__ import annotations

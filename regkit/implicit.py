@@ -67,8 +67,8 @@ class System:
     def inverse(self, solver: Solver | None = None) -> Map:
         """The function rhs (n, k) ↦ A⁻¹ rhs for the systems of tangents, by ``solver`` or the system's own.
 
-        It raises ValueError after a breakdown, or if a residual stays although nobody limited the iterations:
-        then there is no solution.
+        It raises ValueError after a breakdown, or if a residual stays although nobody limited the
+        iterations: then there is no solution.
         """
         solve = self._solve if solver is None else solver.prepare(self.A)
         solver = solver or self.solver
@@ -119,12 +119,12 @@ class Frozen(Derivative):
 class Implicit(Derivative):
     """A ẋ = ḃ − Ȧ x, solved for all tangents at once.
 
-    The error is that of this solve, and what the error of x adds. It can be differentiated once: a second
-    derivative of it is wrong.
+    The error is that of this solve, and what the error of x adds. It can be differentiated once: a
+    second derivative of it is wrong.
 
     Args:
-        solver: of the tangents; the one that computed x if None. ``Implicit(CG.fixed(20))`` spends twenty
-            iterations on them.
+        solver: of the tangents; the one that computed x if None. ``Implicit(CG.fixed(20))`` spends
+            twenty iterations on them.
     """
 
     solver: Solver | None = None
@@ -148,8 +148,8 @@ class Implicit(Derivative):
 class Unrolled(Derivative):
     """Every iteration is differentiated.
 
-    ẋ converges like x, some way behind it, until rounding errors, which it amplifies, take over. From a start
-    that is right already there are no iterations, and ẋ = 0.
+    ẋ converges like x, some way behind it, until rounding errors, which it amplifies, take over.
+    From a start that is right already there are no iterations, and ẋ = 0.
     """
 
     iterates = True
@@ -190,16 +190,18 @@ class Continue(Tail):
 class Chebyshev(Tail):
     """k steps of Chebyshev's semi-iteration.
 
-    Its polynomial in A depends on the bounds alone, so x is *linear* in b and in the start, and a tangent
-    meets the same polynomial as x. Sound.
+    Its polynomial in A depends on the bounds alone, so x is *linear* in b and in the start, and a
+    tangent meets the same polynomial as x. Sound.
 
     Args:
-        bounds: (low, high) with all eigenvalues of A between; or a function A ↦ (low, high) of the operator.
+        bounds: (low, high) with all eigenvalues of A between; or a function A ↦ (low, high) of
+            the operator.
 
     Raises:
         ValueError: unless 0 < low < high.
 
-    Source: Saad (2003), algorithm 12.1.
+    Source:
+        Saad (2003), algorithm 12.1, https://doi.org/10.1137/1.9780898718003
     """
 
     bounds: tuple[float, float] | Callable[[Operator], tuple[float, float]]
@@ -284,13 +286,14 @@ def solve(
 ) -> torch.Tensor:
     """x(w) with A(w) x = b(w), with the derivative of your choice.
 
-    Differentiable in forward or reverse mode, or with w and b as ``Dual``. ``vmap`` over b runs one batched
-    solve. ``vmap`` over w needs an A of torch operations, and ``Implicit`` cannot be differentiated under it
-    (use a loop, or ``Unrolled``). Under ``vmap`` no run ends before its limit, and a breakdown goes unseen.
+    Differentiable in forward or reverse mode, or with w and b as ``Dual``. ``vmap`` over b runs one
+    batched solve. ``vmap`` over w needs an A of torch operations, and ``Implicit`` cannot be
+    differentiated under it (use a loop, or ``Unrolled``). Under ``vmap`` no run ends before its
+    limit, and a breakdown goes unseen.
 
     Args:
-        A: (w, x) ↦ A(w) x, symmetric positive definite, for x (n,) and (n, k), made of torch operations or
-            ``apply_linear``.
+        A: (w, x) ↦ A(w) x, symmetric positive definite, for x (n,) and (n, k), made of torch
+            operations or ``apply_linear``.
         b (n,): the right-hand side; may depend on w.
         w (p,): the parameters.
         x0 (n,): where the solver starts; from zero if None.
@@ -301,8 +304,8 @@ def solve(
         x (n,).
 
     Raises:
-        ValueError: for a derivative that the solver has not, a start of another shape, a breakdown, or
-            tangents without a solution.
+        ValueError: for a derivative that the solver has not, a start of another shape, a breakdown,
+            or tangents without a solution.
 
     Example:
         >>> A = lambda w, x: torch.stack([2 * x[0] + w[0] * x[1], w[0] * x[0] + x[1]])
@@ -341,7 +344,8 @@ def least_squares(
 
     Args:
         A: (w, x) ↦ A(w) x, (m,) ← (n,).
-        At: (w, y) ↦ A(w)ᵀ y; None to have it from A by reverse mode, then x0 is needed, for its shape.
+        At: (w, y) ↦ A(w)ᵀ y; None to have it from A by reverse mode, then x0 is needed, for
+            its shape.
         b (m,): the data; may depend on w.
         w, x0, solver, derivative: as in ``solve``.
 
@@ -358,7 +362,8 @@ def least_squares(
         >>> torch.allclose(least_squares(A, At, b, torch.ones(1)), torch.ones(1))
         True
 
-    Source: Golub & Pereyra (1973), https://doi.org/10.1137/0710036.
+    Source:
+        Golub & Pereyra (1973), https://doi.org/10.1137/0710036
     """
     if At is None:
         require(x0 is not None, "expected a start x0, whose shape the adjoint needs, got None")

@@ -1,16 +1,16 @@
 """Linear systems A x = b: conjugate gradients, and a factorisation for small ones.
 
-A solver is an object that holds its options; ``prepare(A)`` makes of it a function b ↦ ``Solution``, so that
-what depends on A alone is done once:
+A solver is an object that holds its options; ``prepare(A)`` makes of it a function b ↦
+``Solution``, so that what depends on A alone is done once:
 
     CG(rtol=1e-10)     conjugate gradients, until ‖b − A x‖ ≤ rtol ‖b‖
     CG.fixed(20)       exactly 20 iterations
     Cholesky()         A written out and factorised
     CGLS()             for least squares, min ‖A x − b‖ with any A
 
-A is symmetric positive definite, except for ``CGLS``, and only ever applied: a function x ↦ A x, or an
-``operators.Operator``. Right-hand sides may be the columns of a matrix, b (n, k); then all of them are solved
-at once. ``implicit`` differentiates the answers.
+A is symmetric positive definite, except for ``CGLS``, and only ever applied: a function x ↦ A x, or
+an ``operators.Operator``. Right-hand sides may be the columns of a matrix, b (n, k); then all of
+them are solved at once. ``implicit`` differentiates the answers.
 
 Sources: Hestenes & Stiefel (1952), https://doi.org/10.6028/jres.049.044; Saad (2003), chapter 6,
 https://doi.org/10.1137/1.9780898718003.
@@ -36,11 +36,12 @@ class Solution:
     """What a solver found.
 
     Args:
-        x: the solution, of the shape of b.
-        residuals (iterations + 1,) or (iterations + 1, k): ‖b − A x‖ from the start on, as the recurrence
-            knows it; for ``CGLS`` ‖Aᵀ(b − A x)‖.
-        status: "converged" if every column met its tolerance; "limit" if the iterations ended before;
-            "breakdown" if A is not positive definite, x is then the iterate before that showed.
+        x (as b): the solution.
+        residuals (iterations + 1,) or (iterations + 1, k): ‖b − A x‖ from the start on, as the
+            recurrence knows it; for ``CGLS`` ‖Aᵀ(b − A x)‖.
+        status: "converged" if every column met its tolerance; "limit" if the iterations ended
+            before; "breakdown" if A is not positive definite, x is then the iterate before
+            that showed.
         message: the same in words.
     """
 
@@ -83,8 +84,9 @@ class Solver:
             A: x (n,) ↦ A x, and X (n, k) ↦ A X if b has columns; or an operator.
 
         Returns:
-            A function of b, (n,) or (n, k), and of a start x0 of the same shape; from zero if there is none.
-            It raises ValueError for NaN in either, a norm that overflows, or a start of another shape.
+            A function of b, (n,) or (n, k), and of a start x0 of the same shape; from zero if there
+            is none. It raises ValueError for NaN in either, a norm that overflows, or a start of
+            another shape.
         """
         raise NotImplementedError
 
@@ -127,8 +129,8 @@ class CG(_Iteration, Solver):
     It also ends after ``maxiter`` iterations, and at a direction with pᵀA p ≤ 0, which is a breakdown.
 
     Args:
-        rtol: tolerance relative to ‖b‖. Below ten units of rounding it cannot be met and is raised to that;
-            0 asks for all iterations, whatever is left.
+        rtol: tolerance relative to ‖b‖. Below ten units of rounding it cannot be met and is raised
+            to that; 0 asks for all iterations, whatever is left.
         atol: tolerance in the units of b.
         maxiter: limit of the iterations, 10 n if None.
         preconditioner: r ↦ M r with a symmetric positive definite M ≈ A⁻¹.
@@ -186,7 +188,14 @@ class State(NamedTuple):
 
 
 def begin(A: Map, b: torch.Tensor, x0: torch.Tensor | None, M: Map | None) -> State:
-    """Conjugate gradients before their first iteration."""
+    """Conjugate gradients before their first iteration.
+
+    Args:
+        A: the map x ↦ A x.
+        b (n,) or (n, k): the right-hand side.
+        x0 (as b): the start; 0 if None.
+        M: the preconditioner r ↦ M r, or None.
+    """
     x, r = (torch.zeros_like(b.detach()), b) if x0 is None else (x0, b - A(x0))
     p = r if M is None else M(r)
     return State(x, r, p, _dot(r, p))
@@ -196,6 +205,16 @@ def iterate(A: Map, state: State, target: torch.Tensor, limit: int, M: Map | Non
     """The loop of conjugate gradients, at most ``limit`` times.
 
     It is an ordinary program, so AD goes through it; the tests that end it look at values only.
+
+    Args:
+        A: the map x ↦ A x.
+        state: where the loop begins.
+        target (one a column): the norms of the residual at which it ends.
+        limit: the most iterations.
+        M: the preconditioner r ↦ M r, or None.
+
+    Returns:
+        What was found, and the state from which another loop would go on.
     """
     norms, end = [], ("limit", f"limit of {limit} iterations reached")
     for k in range(limit + 1):
@@ -261,8 +280,9 @@ class Cholesky(Solver):
 class CGLS(_Iteration):
     """Conjugate gradients for min ‖A x − b‖, that is AᵀA x = Aᵀb, with d = b − A x kept apart.
 
-    Aᵀd is computed from the small d, where ``CG`` on the normal equations subtracts large vectors: this
-    reaches a smaller error if A is ill-conditioned. It stops when ‖Aᵀd‖ ≤ max(atol, rtol ‖Aᵀb‖).
+    Aᵀd is computed from the small d, where ``CG`` on the normal equations subtracts large
+    vectors: this reaches a smaller error if A is ill-conditioned. It stops when ‖Aᵀd‖ ≤ max(atol,
+    rtol ‖Aᵀb‖).
 
     Args:
         rtol: tolerance relative to ‖Aᵀb‖.
@@ -279,7 +299,8 @@ class CGLS(_Iteration):
         >>> torch.allclose(found.x, torch.tensor([1.0, 2.0]), atol=1e-4)
         True
 
-    Source: Björck (1996), section 7.4, https://doi.org/10.1137/1.9781611971484.
+    Source:
+        Björck (1996), section 7.4, https://doi.org/10.1137/1.9781611971484
     """
 
     def prepare(self, A: Operator) -> Callable[..., Solution]:

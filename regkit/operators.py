@@ -1,8 +1,9 @@
 """Linear maps that are applied and never stored: A x, Aᵀ y, and what can be built from these two.
 
-A Jacobian of an image with 10⁶ points and 10⁴ parameters has 10¹⁰ entries, and nobody needs them: an
-optimiser asks for J v and Jᵀ u. An ``Operator`` is such a pair of functions with a shape. Like a matrix it
-is applied with ``@``, transposed, added, scaled and composed; ``dense`` writes it out, to look at or to test.
+A Jacobian of an image with 10⁶ points and 10⁴ parameters has 10¹⁰ entries, and nobody needs them:
+an optimiser asks for J v and Jᵀ u. An ``Operator`` is such a pair of functions with a shape. Like a
+matrix it is applied with ``@``, transposed, added, scaled and composed; ``dense`` writes it out, to
+look at or to test.
 """
 
 from __future__ import annotations
@@ -10,19 +11,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import overload
 
 import torch
+from torch import Tensor
 
 from regkit._require import require
 
-Map = Callable[[torch.Tensor], torch.Tensor]
+Map = Callable[[Tensor], Tensor]
 
 
 class Operator:
     """A linear map A: ℝⁿ → ℝᵐ. A subclass gives ``shape`` (m, n), ``forward`` and ``adjoint``.
 
-    Both take a vector or the columns of a matrix: ``forward`` (n,) ↦ (m,) and (n, k) ↦ (m, k), ``adjoint``
-    the other way, such that ⟨A x, y⟩ = ⟨x, Aᵀ y⟩.
+    Both take a vector or the columns of a matrix: ``forward`` (n,) ↦ (m,) and (n, k) ↦ (m, k),
+    ``adjoint`` the other way, such that ⟨A x, y⟩ = ⟨x, Aᵀ y⟩.
 
     Example:
         >>> import torch
@@ -33,19 +36,19 @@ class Operator:
 
     shape: tuple[int, int]
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """A x."""
         raise NotImplementedError
 
-    def adjoint(self, y: torch.Tensor) -> torch.Tensor:
+    def adjoint(self, y: Tensor) -> Tensor:
         """Aᵀ y."""
         raise NotImplementedError
 
-    def dense(self, like: torch.Tensor) -> torch.Tensor:
+    def dense(self, like: Tensor) -> Tensor:
         """All entries (m, n), of the type and on the device of ``like``."""
         return self @ torch.eye(self.shape[1], dtype=like.dtype, device=like.device)
 
-    def diagonal(self, like: torch.Tensor) -> torch.Tensor:
+    def diagonal(self, like: Tensor) -> Tensor:
         """The entries A₁₁, A₂₂, … (n,) of a square operator; here by n products, one at a time."""
         unit, entries = torch.zeros(self.shape[1], dtype=like.dtype, device=like.device), []
         for k in range(self.shape[1]):
@@ -57,11 +60,17 @@ class Operator:
     @property
     def T(self) -> Operator:
         """The adjoint as an operator."""
-        return FunctionOperator(self.shape[::-1], self.adjoint, self.forward)
+        return FunctionOperator((self.shape[1], self.shape[0]), self.adjoint, self.forward)
 
-    def __matmul__(self, other):
+    @overload
+    def __matmul__(self, other: Tensor) -> Tensor: ...
+
+    @overload
+    def __matmul__(self, other: Operator) -> Operator: ...
+
+    def __matmul__(self, other: Tensor | Operator) -> Tensor | Operator:
         """A x for a tensor, the composition A B for an operator."""
-        if isinstance(other, torch.Tensor):
+        if isinstance(other, Tensor):
             fits = other.ndim in (1, 2) and len(other) == self.shape[1]
             shape = tuple(other.shape)
             require(fits, f"expected {self.shape[1]} rows for an operator {self.shape}, got {shape}")
@@ -82,7 +91,7 @@ class Operator:
             lambda y: other.adjoint(self.adjoint(y)),
         )
 
-    def __add__(self, other):
+    def __add__(self, other: Operator) -> Operator:
         if not isinstance(other, Operator):
             return NotImplemented
         require(
@@ -95,7 +104,7 @@ class Operator:
             lambda y: self.adjoint(y) + other.adjoint(y),
         )
 
-    def __mul__(self, factor: float | torch.Tensor):
+    def __mul__(self, factor: float | Tensor) -> Operator:
         return FunctionOperator(
             self.shape, lambda x: factor * self.forward(x), lambda y: factor * self.adjoint(y)
         )
@@ -111,16 +120,23 @@ class FunctionOperator(Operator):
     """An operator from two functions; the parts of an expression are such.
 
     Both have to take columns as well: ``columnwise`` makes a function of one vector do so.
+
+    Args:
+        shape: (m, n).
+        _forward: x (n,) ↦ A x (m,).
+        _adjoint: y (m,) ↦ Aᵀ y (n,).
     """
 
     shape: tuple[int, int]
     _forward: Map
     _adjoint: Map
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """A x."""
         return self._forward(x)
 
-    def adjoint(self, y):
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Aᵀ y."""
         return self._adjoint(y)
 
 
@@ -128,23 +144,28 @@ class FunctionOperator(Operator):
 class Matrix(Operator):
     """A matrix (m, n) with all its entries."""
 
-    matrix: torch.Tensor
+    matrix: Tensor
 
     @property
     def shape(self) -> tuple[int, int]:
         """(m, n)."""
-        return tuple(self.matrix.shape)
+        m, n = self.matrix.shape
+        return m, n
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """A x."""
         return self.matrix @ x
 
-    def adjoint(self, y):
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Aᵀ y."""
         return self.matrix.T @ y
 
-    def dense(self, like):
+    def dense(self, like: Tensor) -> Tensor:
+        """All entries (m, n), of the type and on the device of ``like``."""
         return self.matrix.to(like)
 
-    def diagonal(self, like):
+    def diagonal(self, like: Tensor) -> Tensor:
+        """The entries A₁₁, A₂₂, … (n,)."""
         return self.matrix.diagonal().to(like)
 
 
@@ -152,41 +173,53 @@ class Matrix(Operator):
 class Diagonal(Operator):
     """diag(d) for d (n,)."""
 
-    entries: torch.Tensor
+    entries: Tensor
 
     @property
     def shape(self) -> tuple[int, int]:
         """(n, n)."""
         return len(self.entries), len(self.entries)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """A x."""
         return self.entries * x if x.ndim == 1 else self.entries[:, None] * x
 
-    adjoint = forward
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Aᵀ y = A y."""
+        return self.forward(y)
 
-    def dense(self, like):
+    def dense(self, like: Tensor) -> Tensor:
+        """All entries (m, n), of the type and on the device of ``like``."""
         return self.entries.to(like).diag()
 
-    def diagonal(self, like):
+    def diagonal(self, like: Tensor) -> Tensor:
+        """The entries A₁₁, A₂₂, … (n,)."""
         return self.entries.to(like)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LowRankUpdate(Diagonal):
-    """diag(d) + U K Uᵀ for d (n,), U (n, k) and K (k, k) symmetric, with k far below n."""
+    """diag(d) + U K Uᵀ, where U has few columns.
 
-    U: torch.Tensor
-    K: torch.Tensor
+    Args:
+        entries (n,): d.
+        U (n, k): the columns, k far below n.
+        K (k, k): symmetric.
+    """
 
-    def forward(self, x):
+    U: Tensor
+    K: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """A x."""
         return super().forward(x) + self.U @ (self.K @ (self.U.T @ x))
 
-    adjoint = forward
-
-    def dense(self, like):
+    def dense(self, like: Tensor) -> Tensor:
+        """All entries (m, n), of the type and on the device of ``like``."""
         return super().dense(like) + (self.U @ self.K @ self.U.T).to(like)
 
-    def diagonal(self, like):
+    def diagonal(self, like: Tensor) -> Tensor:
+        """The entries A₁₁, A₂₂, … (n,)."""
         return super().diagonal(like) + ((self.U @ self.K) * self.U).sum(1).to(like)
 
 
@@ -203,7 +236,7 @@ class Blocks(Operator):
         (Blocks 2 × 4, tensor([3., 3.]))
     """
 
-    blocks: torch.Tensor
+    blocks: Tensor
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -211,11 +244,13 @@ class Blocks(Operator):
         n, a, b = self.blocks.shape
         return n * a, n * b
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """A x."""
         n, _, b = self.blocks.shape
         return torch.einsum("nab,nb...->na...", self.blocks, x.reshape(n, b, *x.shape[1:])).flatten(0, 1)
 
-    def adjoint(self, y):
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Aᵀ y."""
         return Blocks(self.blocks.mT).forward(y)
 
 
@@ -235,10 +270,10 @@ class Jacobian(Operator):
     """
 
     function: Map
-    at: torch.Tensor
+    at: Tensor
 
     @cached_property
-    def _reversed(self) -> tuple[torch.Tensor, Callable]:
+    def _reversed(self) -> tuple:
         return torch.func.vjp(self.function, self.at)
 
     @cached_property
@@ -246,13 +281,16 @@ class Jacobian(Operator):
         """(m, n)."""
         return len(self._reversed[0]), len(self.at)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """A x."""
         return _at_once(lambda v: torch.func.jvp(self.function, (self.at,), (v,))[1], x)
 
-    def dense(self, like):
+    def dense(self, like: Tensor) -> Tensor:
+        """All entries (m, n), of the type and on the device of ``like``."""
         return torch.func.jacfwd(self.function)(self.at).to(like)
 
-    def adjoint(self, y):
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Aᵀ y."""
         return _at_once(lambda u: self._reversed[1](u)[0], y)
 
 
@@ -271,11 +309,12 @@ class Hessian(Jacobian):
         """(n, n)."""
         return len(self.at), len(self.at)
 
-    def adjoint(self, y):
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Aᵀ y."""
         return self.forward(y)
 
 
-def _at_once(function: Map, x: torch.Tensor) -> torch.Tensor:
+def _at_once(function: Map, x: Tensor) -> Tensor:
     """A function of vectors that torch.func understands, applied to a vector or to all columns at once."""
     return function(x) if x.ndim == 1 else torch.func.vmap(function, in_dims=1, out_dims=1)(x)
 

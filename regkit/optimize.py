@@ -1,26 +1,29 @@
 """Minimise J(w): trust-region Newton, Levenberg-Marquardt, Gauss-Newton, and gradient descent.
 
-An objective has ``point(w, order)``, see ``problems``: loss and derivatives at one w share their work there.
-``problems.Functions`` makes an objective of plain functions, ``problems.Residual`` of any r(w). w is a flat
-floating-point tensor; nothing is traced, so no tape grows over the iterations.
+An objective has ``point(w, order)``, see ``problems``: loss and derivatives at one w share
+their work there. ``problems.Functions`` makes an objective of plain functions,
+``problems.Residual`` of any r(w). w is a flat floating-point tensor; nothing is traced, so no
+tape grows over the iterations.
 
-Every method takes the limits of a ``runs.Run`` as further keywords (gtol, xtol, ftol, iterations, callback)
-and returns a ``runs.Result``.
+Every method takes the limits of a ``runs.Run`` as further keywords (gtol, xtol, ftol, iterations,
+callback) and returns a ``runs.Result``.
 
-Source: Nocedal & Wright (2006), chapters 3, 4 and 10, https://doi.org/10.1007/978-0-387-40065-5.
+Source:
+    Nocedal & Wright (2006), chapters 3, 4 and 10, https://doi.org/10.1007/978-0-387-40065-5
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import scipy.optimize
 import torch
 
-from regkit._require import require
+from regkit._require import require, require_words
+from regkit.linear import Solver, require_solver
 from regkit.operators import Operator
 from regkit.problems import Counted, Kind, Objective, Point
 from regkit.runs import Result, Run
@@ -33,7 +36,7 @@ def newton_trust(
     hessian: Kind = "exact",
     radius: float = 1.0,
     subproblem: Literal["exact", "krylov"] = "exact",
-    **limits,
+    **limits: Any,
 ) -> Result:
     """Newton's method in a trust region: each step minimises a quadratic model over ‖s‖ ≤ Δ.
 
@@ -49,7 +52,7 @@ def newton_trust(
         subproblem: "exact" for SciPy's ``trust-exact``, which factorises H; "krylov" for conjugate
             gradients that stop early (Steihaug, Toint) and need only products with H: for thousands
             of parameters.
-        limits: see the module.
+        limits: see ``runs``.
 
     Returns:
         The ``Result``. ``control`` is the decrease over the promised decrease: near 1 the quadratic
@@ -72,8 +75,7 @@ def newton_trust(
         Conn, Gould & Toint, Trust-Region Methods (2000), https://doi.org/10.1137/1.9780898719857;
         Steihaug (1983), https://doi.org/10.1137/0720042
     """
-    known = subproblem in ("exact", "krylov")
-    require(known, f'expected subproblem "exact" or "krylov", got {subproblem!r}')
+    require_words(subproblem=(subproblem, ("exact", "krylov")))
     run = Run(objective, w, hessian, **limits)
     if not run.message:
         (_factorised if subproblem == "exact" else _truncated)(run, radius)
@@ -99,7 +101,7 @@ def _factorised(run: Run, radius: float) -> None:
         """Where the loss is not finite the step is rejected anyway, but SciPy wants numbers."""
         return (part if math.isfinite(trial.loss) else torch.zeros_like(part)).numpy(force=True).astype(float)
 
-    def note(intermediate_result) -> None:
+    def note(intermediate_result: scipy.optimize.OptimizeResult) -> None:
         old, s = run.point, trial.w - run.point.w
         promised = -float(old.gradient @ s + 0.5 * (s @ old.hessian(run.kind) @ s))
         accepted = np.array_equal(intermediate_result.x, asked)
@@ -144,8 +146,9 @@ def _truncated(run: Run, radius: float) -> None:
 def steihaug(H: Operator, g: torch.Tensor, radius: float, rtol: float) -> tuple[torch.Tensor, torch.Tensor]:
     """A step s that lowers gᵀs + ½ sᵀHs within ‖s‖ ≤ Δ, by conjugate gradients that start at 0.
 
-    They end at a residual ‖Hs + g‖ ≤ rtol ‖g‖, at the border, or in a direction of negative curvature,
-    which they follow to the border. The first iterate minimises along −g: the step is never worse.
+    They end at a residual ‖Hs + g‖ ≤ rtol ‖g‖, at the border, or in a direction of negative
+    curvature, which they follow to the border. The first iterate minimises along −g: the step is
+    never worse.
 
     Args:
         H: symmetric, p ← p.
@@ -184,32 +187,34 @@ def steihaug(H: Operator, g: torch.Tensor, radius: float, rtol: float) -> tuple[
 
 
 def levenberg_marquardt(
-    objective,
+    objective: Objective,
     w: torch.Tensor,
     *,
     damping: float = 1e-3,
     scaling: Literal["diagonal", "identity"] = "diagonal",
     advance: Callable[[int, Point], Objective] | None = None,
-    **limits,
+    **limits: Any,
 ) -> Result:
     """Gauss-Newton steps that are shortened until they lead downhill: Levenberg-Marquardt.
 
         s = −(H + μC)⁻¹ g,    H = JᵀJ (+ λM)
 
-    Small μ: a Gauss-Newton step; large μ: a short one downhill. μ follows Nielsen's rule: it is multiplied by
-    max(⅓, 1 − (2ϱ − 1)³), where ϱ is the actual over the promised decrease, if ϱ > 0. Otherwise, or if the
-    trial raises ValueError, the step is rejected and μ grows by 2, 4, 8, …
+    Small μ: a Gauss-Newton step; large μ: a short one downhill. μ follows Nielsen's rule: it is
+    multiplied by max(⅓, 1 − (2ϱ − 1)³), where ϱ is the actual over the promised decrease, if ϱ > 0.
+    Otherwise, or if the trial raises ValueError, the step is rejected and μ grows by 2, 4, 8, …
 
     Args:
         objective: with second derivatives of the kind "gauss-newton".
         w (p,): the start.
-        damping: the first μ; for C = I in units of the largest entry of diag H. ``control`` is a step's μ.
-        scaling: "diagonal" for C = diag H, which makes the method indifferent to the units of w (Marquardt);
-            "identity" for C = I (Levenberg).
-        advance: (k, point) ↦ the objective of step k = 1, 2, …, which starts at ``point``. If it is not equal
-            to the one before, the point is evaluated anew, so that the two losses of a comparison mean the
-            same. This is how cheap evaluations come first and accurate ones later.
-        limits: see the module.
+        damping: the first μ; for C = I in units of the largest entry of diag H. ``control`` is a
+            step's μ.
+        scaling: "diagonal" for C = diag H, which makes the method indifferent to the units of w
+            (Marquardt); "identity" for C = I (Levenberg).
+        advance: (k, point) ↦ the objective of step k = 1, 2, …, which starts at ``point``. If it
+            is not equal to the one before, the point is evaluated anew, so that the two losses
+            of a comparison mean the same. This is how cheap evaluations come first and accurate
+            ones later.
+        limits: see ``runs``.
 
     Returns:
         The ``Result``.
@@ -224,12 +229,11 @@ def levenberg_marquardt(
         >>> [round(value, 6) for value in found.x.tolist()], found.converged
         ([1.0, 1.0], True)
 
-    Source: Marquardt (1963), https://doi.org/10.1137/0111030; Madsen, Nielsen & Tingleff, Methods for
-    Non-Linear Least Squares Problems (2004), algorithm 3.16.
+    Source:
+        Marquardt (1963), https://doi.org/10.1137/0111030; Madsen, Nielsen & Tingleff, Methods for
+        Non-Linear Least Squares Problems (2004), algorithm 3.16
     """
-    require(
-        scaling in ("diagonal", "identity"), f'expected "diagonal" or "identity" scaling, got {scaling!r}'
-    )
+    require_words(scaling=(scaling, ("diagonal", "identity")))
     require(damping >= 0, f"expected a damping ≥ 0, got {damping}")
     run, growth = Run(objective, w, "gauss-newton", **limits), 2.0
     mu = damping * (float(run.point.hessian("gauss-newton").diagonal().max()) if scaling == "identity" else 1)
@@ -263,15 +267,70 @@ def levenberg_marquardt(
     return run.result()
 
 
-def gauss_newton(objective: Objective, w: torch.Tensor, *, solver=None, **limits) -> Result:
+def gauss_newton(
+    objective: Objective, w: torch.Tensor, *, solver: Solver | None = None, **limits: Any
+) -> Result:
     """Gauss-Newton: w ← w − t H⁻¹g with H = JᵀJ (+ λM) and t = 1, ½, ¼, … until the loss falls.
 
     Args:
         objective: with second derivatives of the kind "gauss-newton".
         w (p,): the start.
-        solver: of H s = −g. None factorises the matrix H. An iterative one of ``regkit.linear``, such
-            as ``CG(rtol=0.1, maxiter=60)``, needs only products with H: for thousands of parameters.
-        limits: see the module.
+        solver: of H s = −g. None factorises the matrix H. An iterative one of ``linear``, such as
+            ``CG(rtol=0.1, maxiter=60)``, needs only products with H: for thousands of parameters.
+            It need not converge: each of its iterates is a direction downhill.
+        limits: see ``runs``.
+
+    Returns:
+        The ``Result``; ``control`` is t.
+
+    Raises:
+        ValueError: for a start that cannot be evaluated, or a solver that is none.
+
+    Example:
+        >>> from regkit.linear import CG
+        >>> from regkit.problems import Residual
+        >>> circle = Residual(lambda w: torch.stack([w @ w - 2, w[0] - w[1]]))
+        >>> for solver in (None, CG()):
+        ...     found = gauss_newton(circle, torch.tensor([3.0, 0.5], dtype=torch.float64), solver=solver)
+        ...     print([round(value, 6) for value in found.x.tolist()], found.converged)
+        [1.0, 1.0] True
+        [1.0, 1.0] True
+
+    Source:
+        Nocedal & Wright (2006), section 10.3, https://doi.org/10.1007/978-0-387-40065-5
+    """
+    if solver is not None:
+        require_solver(solver)
+    run = Run(objective, w, "gauss-newton", **limits)
+    while not run.message:
+        direction = _direction(run.point, solver)
+        if direction is None:
+            run.stop("singular Hessian: not all parameters are determined; try levenberg_marquardt")
+            break
+        _line_search(run, direction, 1.0)
+    return run.result()
+
+
+def _direction(point: Counted, solver: Solver | None) -> torch.Tensor | None:
+    """−H⁻¹g, or None if H is singular."""
+    if solver is None:
+        return _solve(point.hessian("gauss-newton"), -point.gradient)
+    apply = solver.prepare(point.curvature("gauss-newton"))
+    try:
+        return apply(-point.gradient).checked()
+    except ValueError:  # it broke down, or there is no factor
+        return None
+
+
+def gradient_descent(objective: Objective, w: torch.Tensor, **limits: Any) -> Result:
+    """Steepest descent: w ← w − t g, t halved until the loss falls, and doubled for the next iteration.
+
+    It is here to be compared with: on images it needs very many iterations.
+
+    Args:
+        objective: with a gradient.
+        w (p,): the start.
+        limits: see ``runs``.
 
     Returns:
         The ``Result``; ``control`` is t.
@@ -280,33 +339,10 @@ def gauss_newton(objective: Objective, w: torch.Tensor, *, solver=None, **limits
         ValueError: for a start that cannot be evaluated.
 
     Example:
-        >>> from regkit.problems import Residual
-        >>> circle = Residual(lambda w: torch.stack([w @ w - 2, w[0] - w[1]]))
-        >>> found = gauss_newton(circle, torch.tensor([3.0, 0.5], dtype=torch.float64))
-        >>> [round(value, 6) for value in found.x.tolist()], found.converged
-        ([1.0, 1.0], True)
-
-    Source:
-        Nocedal & Wright (2006), section 10.3, https://doi.org/10.1007/978-0-387-40065-5
-    """
-    run = Run(objective, w, "gauss-newton", **limits)
-    while not run.message:
-        g = run.point.gradient
-        if solver is None:
-            direction = _solve(run.point.hessian("gauss-newton"), -g)
-        else:
-            direction = solver.prepare(run.point.curvature("gauss-newton"))(-g).x
-        if direction is None or not direction @ g < 0:
-            run.stop("singular Hessian: not all parameters are determined; try levenberg_marquardt")
-            break
-        _line_search(run, direction, 1.0)
-    return run.result()
-
-
-def gradient_descent(objective, w: torch.Tensor, **limits) -> Result:
-    """Steepest descent: w ← w − t g, t halved until the loss falls, and doubled for the next iteration.
-
-    ``control`` is t. It is here to be compared with: on images it needs very many iterations.
+        >>> from regkit.problems import Functions
+        >>> bowl = Functions(lambda w: (w**2).sum(), gauss_newton=lambda w: 2 * torch.eye(len(w)))
+        >>> gradient_descent(bowl, torch.tensor([3.0, 4.0]), gtol=1e-3).converged
+        True
     """
     run = Run(objective, w, "gauss-newton", **limits)
     t = run.start / max(float(run.point.gradient @ run.point.gradient), 1e-300)

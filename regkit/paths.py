@@ -27,8 +27,8 @@ class Step:
         seconds: all that this scale took.
         accepted: False if the prediction was too poor to be corrected.
         jump: Newton's step from the prediction explains less than half of the way to w (with
-            Gauss-Newton: the way is longer than a blur width). The branch may have ended in a fold, and w
-            may lie on another.
+            Gauss-Newton: the way is longer than a blur width). The branch may have ended in a fold,
+            and w may lie on another.
         note: in words, what is not as usual.
     """
 

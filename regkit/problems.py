@@ -1,15 +1,15 @@
 """What an optimiser is given: objectives, and what is known of them at one point.
 
-An ``Objective`` is asked for a ``Point``: ``objective.point(w, order)`` evaluates what the derivatives up to
-``order`` have in common, once. The point then has
+An ``Objective`` is asked for a ``Point``: ``objective.point(w, order)`` evaluates what the
+derivatives up to ``order`` have in common, once. The point then has
 
     loss         J(w)                              gradient        ∇J(w), (p,)
     hessian      ∇²J(w), (p, p), or its            curvature       the same as an ``Operator``: its products
                  Gauss-Newton part                                 with vectors, never the matrix
 
-The kinds of second derivative are "exact" and "gauss-newton". Three ways to an objective without writing a
-class: ``Functions`` takes J and whichever derivatives there are, ``Residual`` makes ½‖r(w)‖² of any r, and
-``Formula`` is any formula in w and θ. What is not given is by torch.func.
+The kinds of second derivative are "exact" and "gauss-newton". Three ways to an objective without
+writing a class: ``Functions`` takes J and whichever derivatives there are, ``Residual`` makes
+½‖r(w)‖² of any r, and ``Formula`` is any formula in w and θ. What is not given is by torch.func.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import torch
 
-from regkit._require import require
+from regkit._require import require, require_words
 from regkit.operators import Hessian, Map, Matrix, Operator
 
 Kind = Literal["exact", "gauss-newton"]
@@ -32,21 +32,28 @@ Kind = Literal["exact", "gauss-newton"]
 class Point(Protocol):
     """An objective at one w."""
 
-    w: torch.Tensor
+    @property
+    def w(self) -> torch.Tensor:
+        """The parameters (p,)."""
+        ...
 
     @property
     def loss(self) -> torch.Tensor:
         """J(w), a tensor without dimensions."""
+        ...
 
     @property
     def gradient(self) -> torch.Tensor:
         """∇J(w), (p,)."""
+        ...
 
     def hessian(self, kind: Kind = "exact") -> torch.Tensor:
         """∇²J(w) or its Gauss-Newton part, (p, p)."""
+        ...
 
     def curvature(self, kind: Kind = "exact") -> Operator:
         """The same as an operator p ← p."""
+        ...
 
 
 @runtime_checkable
@@ -55,6 +62,7 @@ class Objective(Protocol):
 
     def point(self, w: torch.Tensor, order: int = 2) -> Point:
         """J at w, prepared for ``order`` derivatives."""
+        ...
 
 
 class ScaledObjective(Objective, Protocol):
@@ -62,6 +70,7 @@ class ScaledObjective(Objective, Protocol):
 
     def gradient_theta(self, w: torch.Tensor) -> torch.Tensor:
         """∂/∂θ ∇J(w; θ), (p,)."""
+        ...
 
 
 class Problem(Protocol):
@@ -69,6 +78,7 @@ class Problem(Protocol):
 
     def at(self, theta: float) -> ScaledObjective:
         """J(·; θ)."""
+        ...
 
 
 class Counted:
@@ -127,8 +137,8 @@ class Functions:
         loss: w ↦ J, a tensor without dimensions.
         gradient: w ↦ ∇J (p,); by reverse mode if it is not given.
         hessian: w ↦ ∇²J (p, p); by forward mode over the gradient if it is not given.
-        gauss_newton: w ↦ a positive semidefinite matrix (p, p) in place of ∇²J. Without it the methods that
-            ask for the kind "gauss-newton" are refused.
+        gauss_newton: w ↦ a positive semidefinite matrix (p, p) in place of ∇²J. Without it the
+            methods that ask for the kind "gauss-newton" are refused.
 
     Example:
         >>> import torch
@@ -149,7 +159,12 @@ class Functions:
 
 @dataclass(frozen=True, eq=False)
 class FunctionsPoint:
-    """``Functions`` at one w."""
+    """``Functions`` at one w.
+
+    Args:
+        objective: J and its derivatives.
+        w (p,): where they are taken.
+    """
 
     objective: Functions
     w: torch.Tensor
@@ -178,14 +193,14 @@ class FunctionsPoint:
         return self.objective.gradient or torch.func.grad(self.objective.loss)
 
     def _given(self, kind: Kind) -> Map | None:
-        known = '"exact"' if self.objective.gauss_newton is None else '"exact" or "gauss-newton"'
-        require(f'"{kind}"' in known, f"expected kind {known} of this objective, got {kind!r}")
+        require_words(kind=(kind, ("exact", "gauss-newton") if self.objective.gauss_newton else ("exact",)))
         return self.objective.hessian if kind == "exact" else self.objective.gauss_newton
 
 
 class ResidualPoint:
-    """½‖r‖² at one w: a subclass gives ``w`` (p,), ``residual`` r (n,) and ``jacobian`` J, (n, p) or an
-    operator n ← p.
+    """½‖r‖² at one w: a subclass gives ``w``, ``residual`` and ``jacobian``.
+
+    These are w (p,), r (n,) and J, a matrix (n, p) or an operator n ← p.
     """
 
     w: torch.Tensor

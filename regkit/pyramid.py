@@ -1,7 +1,7 @@
 """Smaller images first: the pyramid of a registration, and coarse to fine through it.
 
-An image of half as many cells a side costs a quarter (in the plane) and shows no small detail. Its map
-is where the next larger image begins.
+An image of half as many cells a side costs a quarter (in the plane) and shows no small detail. Its
+map is where the next larger image begins.
 
 Source:
     Modersitzki, FAIR (2009), section 3.7, https://doi.org/10.1137/1.9780898718843
@@ -29,8 +29,8 @@ def pyramid(problem: Registration, levels: int) -> list[Registration]:
 
     From one to the next smaller, blocks of 2ᵈ cells are averaged, in each image on its own grid. Ω
     stays, and with it the meaning of w for a transformation that has the same parameters at every
-    size. Another one becomes its ``coarser()``; ``level.transform.refine(w)`` takes w from the level
-    before to ``level``.
+    size. Another one becomes its ``coarser()``; ``level.transform.refine(w)`` takes w from the
+    level before to ``level``.
 
     Args:
         problem: the finest level.
@@ -98,8 +98,8 @@ def multilevel(
 ) -> Path:
     """Coarse to fine: on each image size the scales θ, from where the size before ended.
 
-    With one small θ: multi-level alone; with ``levels=1``: multi-scale alone. θ counts in cells: the same
-    θ blurs twice as far on the next smaller image.
+    With one small θ: multi-level alone; with ``levels=1``: multi-scale alone. θ counts in cells:
+    the same θ blurs twice as far on the next smaller image.
 
     Args:
         problem: the finest level.

@@ -28,14 +28,15 @@ from typing import Literal
 
 import torch
 
-from regkit._require import image_tensor, require
+from regkit._require import image_tensor, require, require_words
 from regkit.distances import SSD, Distance
 from regkit.grid import Grid
+from regkit.motions import Motion
 from regkit.operators import Blocks, Diagonal, LowRankUpdate, Operator
 from regkit.problems import Kind
 from regkit.regularizers import Regulariser
 from regkit.spline import SmoothingBasis, evaluate
-from regkit.transforms import Affine, Motion, Transform
+from regkit.transforms import Affine, Transform
 
 Method = Literal["closed", "autodiff"]
 
@@ -45,15 +46,16 @@ class Registration:
     """Two images and how they are to be compared: everything but w and θ.
 
     Args:
-        template (grid.shape, or template_grid.shape; any unit): the image that is moved, floating-point.
+        template (grid.shape, or template_grid.shape; any unit): the image that is
+            moved, floating-point.
         reference (grid.shape, the same unit): the image that stays.
         grid: the box and the cells of the reference, and of the template if it has none of its own.
         transform: y(x; w).
         distance: how much the moved template and the reference differ.
         weights (grid.shape): a mask or any weights ≥ 0, fixed to the reference; None for 1.
         regulariser: λS(w); None for 0.
-        template_grid: the box and the cells of the template, in the same unit of length; None for ``grid``.
-            Both images are blurred equally far in that unit, whatever their cells.
+        template_grid: the box and the cells of the template, in the same unit of length; None for
+            ``grid``. Both images are blurred equally far in that unit, whatever their cells.
 
     Raises:
         ValueError: where shapes, kinds or dimensions do not fit, for weights that are negative or
@@ -169,7 +171,7 @@ class Objective:
     """
 
     problem: Registration
-    theta: float
+    theta: float | torch.Tensor
     coefficients: torch.Tensor
     reference: torch.Tensor
 
@@ -179,8 +181,8 @@ class Objective:
     def point(self, w: torch.Tensor, order: int = 2) -> Evaluation:
         """All that is known at w (p,) from one evaluation of the template with ``order`` derivatives.
 
-        It has .loss and .residual; for order 1 also .gradient, .jacobian and what is Gauss-Newton's;
-        for order 2 the exact .hessian() and .curvature().
+        It has .loss and .residual; for order 1 also .gradient, .jacobian and what is
+        Gauss-Newton's; for order 2 the exact .hessian() and .curvature().
         """
         template = evaluate(self.coefficients, self.problem.grids[1], self.problem.motion(w), order)
         return Evaluation(self, w, template if order else (template,))
@@ -216,9 +218,11 @@ class Objective:
         return jacobian.T @ jacobian + (0 if regulariser is None else regulariser.hessian(w).dense(w))
 
     def gradient_theta(self, w: torch.Tensor) -> torch.Tensor:
-        """∂/∂θ ∇J(w; θ), (p,), exact. With a dot for the rate of change with θ it is
+        """∂/∂θ ∇J(w; θ), (p,), exact.
 
-        Σ (ȧᵢ∇Tᵢ + aᵢ∇Ṫᵢ)ᵀ ∂yᵢ/∂w,    ȧ = ∂²D/∂t² Ṫ + ∂²D/∂t∂s Ṙ.
+        With a dot for the rate of change with θ it is
+
+            Σ (ȧᵢ∇Tᵢ + aᵢ∇Ṫᵢ)ᵀ ∂yᵢ/∂w,    ȧ = ∂²D/∂t² Ṫ + ∂²D/∂t∂s Ṙ.
         """
         problem, point = self.problem, self.point(w, 1)
         template_rate, reference_rate = (basis.theta_derivative(self.theta) for basis in problem.bases)
@@ -320,11 +324,11 @@ class Evaluation:
         return sum((part for part in parts if part is not None), start=Y.T @ inner @ Y)
 
 
-def _autodiff(method: str) -> bool:
-    require(method in ("closed", "autodiff"), f'expected method "closed" or "autodiff", got {method!r}')
+def _autodiff(method: Method) -> bool:
+    require_words(method=(method, ("closed", "autodiff")))
     return method == "autodiff"
 
 
-def _gauss_newton(kind: str) -> bool:
-    require(kind in ("exact", "gauss-newton"), f'expected kind "exact" or "gauss-newton", got {kind!r}')
+def _gauss_newton(kind: Kind) -> bool:
+    require_words(kind=(kind, ("exact", "gauss-newton")))
     return kind == "gauss-newton"

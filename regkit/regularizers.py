@@ -44,8 +44,9 @@ class Quadratic(Regulariser):
 
     Args:
         strength: λ ≥ 0.
-        M: symmetric and positive semidefinite, a matrix (p, p) or an operator p ← p. ``Diagonal``
-            of ones keeps w near w₀; DᵀD with a difference operator D keeps w − w₀ smooth.
+        M (p, p): symmetric and positive semidefinite, a matrix (p, p) or an operator p ← p.
+            ``Diagonal`` of ones keeps w near w₀; DᵀD with a difference operator D keeps w −
+            w₀ smooth.
         w0 (p,): where S is zero.
 
     Raises:

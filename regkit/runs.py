@@ -7,9 +7,9 @@ Every method of ``optimize`` takes these limits, and ``Result.message`` names th
     ftol = 1e-14       loss         promised decrease ≤ ftol · J(w)     converged, as far as rounding shows
     iterations = 200   iterations   as many have been made              not converged
 
-or else: a flat objective, a singular Hessian, a gradient that is not finite, or ``callback(iteration)``,
-which gets every ``Iteration`` and ends the run by returning True. None of the limits depends on the
-unit of the grey values.
+or else: a flat objective, a singular Hessian, a gradient that is not finite, or
+``callback(iteration)``, which gets every ``Iteration`` and ends the run by returning True. None of
+the limits depends on the unit of the grey values.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 import torch
 
 from regkit._require import require
-from regkit.problems import Counted, Kind, Objective, Point
+from regkit.problems import Counted, Kind, Objective
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ class Result:
     converged: bool
     message: str
     evaluations: dict[str, int]
-    point: Point
+    point: Counted
 
     def __repr__(self) -> str:
         end = "converged" if self.converged else "not converged"
@@ -101,8 +101,8 @@ class Result:
 class Run:
     """The book-keeping of a run: evaluates, notes the history, decides when to stop.
 
-    A method reads ``point``, tries steps by ``evaluate``, and ends each iteration with ``note``, until
-    there is a ``message``.
+    A method reads ``point``, tries steps by ``evaluate``, and ends each iteration with ``note``,
+    until there is a ``message``.
 
     Args:
         objective: what is minimised.
@@ -129,7 +129,8 @@ class Run:
         require(flat, f"expected a flat floating-point tensor of parameters, got {w!r}")
         known, name = hasattr(objective, "point"), type(objective).__name__
         require(known, f"expected an objective with point(w, order), like problems.Functions, got {name}")
-        self.objective, self.kind, self.callback = objective, kind, callback
+        self.kind: Kind = kind
+        self.objective, self.callback = objective, callback
         self.gtol, self.xtol, self.ftol, self.limit = gtol, xtol, ftol, iterations
         self.counts = Counter(loss=0, gradient=0, hessian=0)
         self.history, self.message, self.converged = [], "", False

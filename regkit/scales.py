@@ -1,7 +1,8 @@
 """Which scales θ a continuation visits: those of a list, or those that step control chooses.
 
-Steps are counted in s, which is θ or log θ. Step control compares the error e of each prediction with
-a tolerance, and accepts, shortens or lengthens: a PI law, as for ordinary differential equations.
+Steps are counted in s, which is θ or log θ. Step control compares the error e of each
+prediction with a tolerance, and accepts, shortens or lengthens: a PI law, as for ordinary
+differential equations.
 
 Source:
     Hairer, Nørsett & Wanner (1993), section II.4, https://doi.org/10.1007/978-3-540-78862-1
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from regkit._require import require
+from regkit._require import require, require_words
 
 Variable = Literal["log", "linear"]
 VARIABLES = {"log": (math.log, math.exp), "linear": (float, float)}  # s(θ) and θ(s)
@@ -30,8 +31,8 @@ class Adaptive:
         0.9 · step · (tolerance/e)^{0.7/q} (e₋/tolerance)^{0.4/q}
 
     with q the order of the predictor and e₋ the error before. Otherwise the step is rejected and
-    shortened. If it would become shorter than ``shortest``, the branch bends sharply or ends: then the
-    run jumps, by ``first`` and without a prediction.
+    shortened. If it would become shorter than ``shortest``, the branch bends sharply or ends: then
+    the run jumps, by ``first`` and without a prediction.
 
     Args:
         start, end: the first θ and the last, the larger one first.
@@ -40,7 +41,7 @@ class Adaptive:
             ``first`` is cheaper, but may jump over the branch that leads to the best minimum.
 
     Example:
-        >>> from regkit.continuation import follow
+        >>> from regkit import Adaptive, follow
         >>> from regkit.problems import Formula
         >>> import torch
         >>> problem = Formula(lambda w, theta: (w[0] - theta.log()) ** 2)
@@ -138,16 +139,10 @@ def scales(thetas: Sequence[float] | Adaptive, variable: Variable) -> Listed | C
         (10.0, True, 1.0, True, None)
     """
     adaptive = isinstance(thetas, Adaptive)
-    check(variable=(variable, VARIABLES))
+    require_words(variable=(variable, VARIABLES))
     ends = [float(theta) for theta in ((thetas.start, thetas.end) if adaptive else thetas)]
     falling = len(ends) > 0 and all(a > b for a, b in pairwise(ends)) and not math.isnan(ends[0])
     require(falling, f"expected decreasing scales θ, got {ends}")
     usable = ends[-1] > 0 or (ends[-1] == 0 and variable == "linear")
-    require(usable, f"expected θ > 0 (or θ ≥ 0 and variable 'linear'), got {ends[-1]}")
+    require(usable, f'expected θ > 0 (or θ ≥ 0 and variable "linear"), got {ends[-1]}')
     return Controlled(thetas, variable) if adaptive else Listed(ends)
-
-
-def check(**names: tuple[str, Sequence[str]]) -> None:
-    """A ValueError unless each name is among those that are known, given as name=(name, known)."""
-    for what, (name, known) in names.items():
-        require(name in known, f"expected {what} {' or '.join(map(repr, known))}, got {name!r}")

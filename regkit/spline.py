@@ -78,11 +78,12 @@ class SmoothingBasis:
 
     Args:
         image (m₁, …, m_d): grey values in any unit, floating-point; d is 1, 2 or 3.
-        factors (d numbers): what θ is multiplied by along each axis; None for 1. An image whose cells
-            are h wide is blurred as far as one with cells of width h′ by the factor (h′/h)⁴.
+        factors (d numbers): what θ is multiplied by along each axis; None for 1. An image whose
+            cells are h wide is blurred as far as one with cells of width h′ by the factor (h′/h)⁴.
 
     Raises:
-        ValueError: for an integer image, NaN or infinity, or a wrong number of dimensions or factors.
+        ValueError: for an integer image, NaN or infinity, or a wrong number of dimensions
+            or factors.
 
     Example:
         >>> spike = torch.zeros(9, dtype=torch.float64)

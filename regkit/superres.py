@@ -1,15 +1,16 @@
 """Super-resolution: one fine image f from q coarse ones, and the motions w between them.
 
-Coarse image j is the fine one, moved and averaged:  d_j = K f(y(·; w_j)). The spline through the values f
-is linear in f, so f(y(·; w_j)) = I(w_j) f with a matrix I that depends on w. Together with a penalty on the
-slope of f this is one linear least-squares problem in f:
+Coarse image j is the fine one, moved and averaged:  d_j = K f(y(·; w_j)). The spline through the
+values f is linear in f, so f(y(·; w_j)) = I(w_j) f with a matrix I that depends on w. Together with
+a penalty on the slope of f this is one linear least-squares problem in f:
 
     ½‖A(w) f − b‖²,    A(w) = [ √h_d (K I(w_1); …; K I(w_q)) ]      b = [ √h_d d ]
                               [ λ √h_f L                     ],         [ 0      ]
 
-K averages blocks of factor × factor cells, L takes differences divided by the side of a cell, h_d and h_f
-are the areas of a coarse and of a fine cell. The problem is a ``varpro.Separable`` one.
-Source: Chung, Haber & Nagy (2006), https://doi.org/10.1088/0266-5611/22/4/009.
+K averages blocks of factor × factor cells, L takes differences divided by the side of a cell, h_d
+and h_f are the areas of a coarse and of a fine cell. The problem is a ``varpro.Separable`` one.
+Source:
+    Chung, Haber & Nagy (2006), https://doi.org/10.1088/0266-5611/22/4/009
 """
 
 from __future__ import annotations
@@ -33,7 +34,22 @@ _DENSE = 400  # up to so many unknowns AᵀA is formed, once per w: cheaper than
 
 
 def pool(image: torch.Tensor, factor: int) -> torch.Tensor:
-    """K: means over blocks of factor × factor cells, (…, m₁, m₂) → (…, m₁/factor, m₂/factor)."""
+    """K: means over blocks of factor × factor cells.
+
+    Args:
+        image (…, m₁, m₂): one image or several.
+        factor: the side of a block, in cells; it divides m₁ and m₂.
+
+    Returns:
+        The coarse images (…, m₁/factor, m₂/factor).
+
+    Raises:
+        ValueError: for sides that are no multiples of the factor.
+
+    Example:
+        >>> pool(torch.tensor([[1.0, 2.0], [3.0, 6.0]]), 2)
+        tensor([[3.]])
+    """
     *batch, m1, m2 = image.shape
     fits = factor >= 1 and m1 % factor == 0 and m2 % factor == 0
     require(fits, f"expected sides that are multiples of the factor {factor}, got {m1} × {m2}")
@@ -41,18 +57,42 @@ def pool(image: torch.Tensor, factor: int) -> torch.Tensor:
 
 
 def unpool(image: torch.Tensor, factor: int) -> torch.Tensor:
-    """Kᵀ: every value spread over its block and divided by factor²."""
+    """Kᵀ, the adjoint of ``pool``: every value spread over its block and divided by factor².
+
+    Args:
+        image (…, m₁, m₂): one coarse image or several.
+        factor: the side of a block, in cells.
+
+    Returns:
+        Fine images (…, factor m₁, factor m₂).
+    """
     return image.repeat_interleave(factor, -2).repeat_interleave(factor, -1) / factor**2
 
 
 def slopes(f: torch.Tensor, grid: Grid) -> torch.Tensor:
-    """L: differences of neighbours divided by h, first along x, then along y; (n, k) → (2n − m₁ − m₂, k)."""
+    """L: differences of neighbours divided by h, first along x, then along y.
+
+    Args:
+        f (n, k): k images of m₁ × m₂ cells, each as a column.
+        grid: the box and the cells of each.
+
+    Returns:
+        The slopes (2n − m₁ − m₂, k), in the unit of f over that of the grid.
+    """
     image, (h1, h2) = f.reshape(*grid.shape, -1), grid.spacing
     return torch.cat([(image.diff(dim=0) / h1).flatten(0, 1), (image.diff(dim=1) / h2).flatten(0, 1)])
 
 
 def slopes_adjoint(g: torch.Tensor, grid: Grid) -> torch.Tensor:
-    """Lᵀ, minus the divergence: along each axis minus the differences of (0, g, 0), divided by h."""
+    """Lᵀ, minus the divergence: along each axis minus the differences of (0, g, 0), divided by h.
+
+    Args:
+        g (2n − m₁ − m₂, k): slopes, as ``slopes`` gives them.
+        grid: the box and the cells of the images.
+
+    Returns:
+        k images as columns (n, k).
+    """
     (m1, m2), (h1, h2), pad = grid.shape, grid.spacing, torch.nn.functional.pad
     count = g.shape[1]
     along_x = g[: (m1 - 1) * m2].reshape(m1 - 1, m2, count)
@@ -71,10 +111,10 @@ class SuperResolution:
         strength: λ ≥ 0, a length.
         transform: y(x; w_j).
         fixed: so many templates, counted from the first, are known to be in place; w (p,) holds the
-            parameters of the others, one after the other. With 0 nothing ties f to a frame: it and all
-            motions can drift together.
-        window: (grid, y (n, 2)) ↦ (n,) which points of f are seen at all, True or False; all if None. What is
-            not seen counts as zero, as if f ended there.
+            parameters of the others, one after the other. With 0 nothing ties f to a frame: it and
+            all motions can drift together.
+        window: (grid, y (n, 2)) ↦ (n,) which points of f are seen at all, True or False; all if
+            None. What is not seen counts as zero, as if f ended there.
 
     Raises:
         ValueError: if shapes do not fit, for integers, NaN or infinity in the templates, for λ < 0.
@@ -180,8 +220,8 @@ class SuperResolution:
 class Stacked(ParametricOperator):
     """A(w) at one w, the rows of all templates above those of the penalty.
 
-    A row of the data belongs to a coarse pixel: the 4 × 4 weights of each of its fine points, averaged, with
-    their derivatives. ``data_rows`` is the number of these rows.
+    A row of the data belongs to a coarse pixel: the 4 × 4 weights of each of its fine points,
+    averaged, with their derivatives. ``data_rows`` is the number of these rows.
 
     Args:
         problem: the model.
@@ -249,8 +289,9 @@ class Stacked(ParametricOperator):
 
 
 def _pooled_weights(problem: SuperResolution, motion: torch.Tensor):
-    """K I(w_j) and its derivative as entries of a sparse matrix: coarse pixel (e,), coefficient (e,), and
-    values (e, 1 + p_j), the weight and its derivative in w_j. Entries with the same place are added."""
+    """K I(w_j) and its derivative as entries of a sparse matrix: coarse pixel (e,), coefficient
+    (e,), and values (e, 1 + p_j), the weight and its derivative in w_j. Entries with the same
+    place are added."""
     grid, y = problem.grid, problem.transform(motion, problem.points)
     index, weights = _weights(grid, y)
     if problem.window is not None:
@@ -268,8 +309,9 @@ def _pooled_weights(problem: SuperResolution, motion: torch.Tensor):
 
 
 def _weights(grid: Grid, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The spline at y (n, 2) as a sum over 16 coefficients: their index (n, 16), and the weights of the value
-    and of its derivatives along x and y, (n, 16, 3). Outside the grid coefficients, so weights, are zero."""
+    """The spline at y (n, 2) as a sum over 16 coefficients: their index (n, 16), and the weights of
+    the value and of its derivatives along x and y, (n, 16, 3). Outside the grid coefficients, so
+    weights, are zero."""
     h, cells = y.new_tensor(grid.spacing), torch.tensor(grid.shape, device=y.device)
     u = y / h - 0.5
     cell = u.floor()

@@ -102,8 +102,8 @@ def synthetic(
 ) -> Synthetic:
     """Coarse templates of an image: the first in place, the others moved by ``random_affines``.
 
-    The defaults are the paper's. The templates are made by the model itself, so at ``w_true`` only λ and
-    noise stand between f and the image.
+    The defaults are the paper's. The templates are made by the model itself, so at ``w_true`` only
+    λ and noise stand between f and the image.
 
     Args:
         image (n₁, n₂): the fine image, in grey values; both sides are multiples of ``factor``.

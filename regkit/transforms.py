@@ -2,31 +2,24 @@
 
 ``w`` is one flat tensor (p,); x and y are lists of points (n, d) in the units of the grid. A
 transformation is a small frozen object that says how to read w; it holds no parameters itself. At
-fixed points it becomes a ``Motion``, w ↦ y, which knows its derivatives. Many parameters need them
-as operators, a few are faster with the chain rule written out. For functions φᵢ of the points yᵢ,
-with gᵢ = ∇φᵢ and Hᵢ = ∇²φᵢ:
+fixed points it becomes a ``motions.Motion``, w ↦ y, which knows its derivatives.
 
-    derivative       ∂y/∂w                                                    operator (n·d ← p)
-    second           Σᵢ gᵢᵀ ∂²yᵢ/∂w²                                          operator (p ← p)
-    chain_rows       dφᵢ/dw      = gᵢᵀ ∂yᵢ/∂w                                 (n, p)
-    chain_gradient   dΣφᵢ/dw     = Σᵢ gᵢᵀ ∂yᵢ/∂w                              (p,)
-    chain_hessian    d²Σφᵢ/dw²   = Σᵢ (∂yᵢ/∂w)ᵀ Hᵢ ∂yᵢ/∂w + gᵢᵀ ∂²yᵢ/∂w²      (p, p)
-
-A new transformation needs only ``parameters`` and y: ``Motion`` leaves the rest to torch.func. One
-whose derivatives are known returns its own ``Motion`` from ``on``, as ``Affine`` does.
+A new transformation needs only ``parameters`` and y; the rest is by torch.func. One whose
+derivatives are known returns its own ``Motion`` from ``on``, as ``Affine`` does.
 """
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import reduce
 
 import torch
+from torch import Tensor
 
 from regkit._require import points_tensor, require
 from regkit.grid import Grid
-from regkit.operators import Hessian, Jacobian, Matrix, Operator
+from regkit.motions import AffineMotion, Motion
 
 
 @dataclass(frozen=True)
@@ -54,7 +47,7 @@ class Transform:
         """Length p of w."""
         raise NotImplementedError("a transformation says how many parameters it has")
 
-    def __call__(self, w: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    def __call__(self, w: Tensor, x: Tensor) -> Tensor:
         """The moved points y(x; w).
 
         Args:
@@ -68,7 +61,7 @@ class Transform:
 
     def on(
         self,
-        x: Grid | torch.Tensor,
+        x: Grid | Tensor,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str | None = None,
     ) -> Motion:
@@ -82,7 +75,7 @@ class Transform:
             x = x.points(dtype, device).T.contiguous().T  # each coordinate in one piece: faster
         return Motion(self, points_tensor(x, self.dim))
 
-    def jacobian(self, w: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    def jacobian(self, w: Tensor, x: Tensor) -> Tensor:
         """∂y/∂w in full, (n, d, p), for w (p,) and x (n, d)."""
         return self.on(x).jacobian(w)
 
@@ -93,68 +86,32 @@ class Transform:
         """
         return self
 
-    def refine(self, w: torch.Tensor) -> torch.Tensor:
+    def refine(self, w: Tensor) -> Tensor:
         """The parameters w of ``coarser()`` as parameters of this one; here they are the same."""
         return w
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Motion:
-    """A transformation at fixed points: w ↦ y (n, d), with its derivatives by torch.func.
-
-    Args:
-        transform: the transformation.
-        points (n, d): where it is evaluated.
-
-    A subclass that knows better replaces ``derivative`` and ``second``, or the chain rules.
-    """
-
-    transform: Transform
-    points: torch.Tensor
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__} of {len(self.points)} points: {self.transform}"
-
-    def __call__(self, w: torch.Tensor) -> torch.Tensor:
-        """y(xᵢ; w) at all points, (n, d)."""
-        return self.transform(w, self.points)
-
-    def derivative(self, w: torch.Tensor) -> Operator:
-        """∂y/∂w as an operator n·d ← p; y is read point by point, as ``y.reshape(-1)``."""
-        return Jacobian(lambda v: self(v).reshape(-1), w)
-
-    def second(self, w: torch.Tensor, g: torch.Tensor) -> Operator | None:
-        """Σᵢ gᵢᵀ ∂²yᵢ/∂w² as an operator p ← p, for g (n, d); None where y is known to be linear in w."""
-        return Hessian(torch.func.grad(lambda v: (g * self(v)).sum()), w)
-
-    def jacobian(self, w: torch.Tensor) -> torch.Tensor:
-        """∂y/∂w in full, (n, d, p): to look at, and for a few parameters."""
-        return self.derivative(w).dense(w).reshape(*self.points.shape, len(w))
-
-    def chain_rows(self, w: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
-        """Rows gᵢᵀ ∂yᵢ/∂w, (n, p), for g (n, d)."""
-        return torch.einsum("nd,ndp->np", g, self.jacobian(w))
-
-    def chain_gradient(self, w: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
-        """Σᵢ gᵢᵀ ∂yᵢ/∂w, (p,), for g (n, d): one product with the adjoint."""
-        return self.derivative(w).adjoint(g.reshape(-1))
-
-    def chain_hessian(self, w: torch.Tensor, H: torch.Tensor, g: torch.Tensor | None = None) -> torch.Tensor:
-        """Σᵢ (∂yᵢ/∂w)ᵀ Hᵢ ∂yᵢ/∂w + gᵢᵀ ∂²yᵢ/∂w², (p, p), for H (n, d, d). Without g: the first term."""
-        jacobian = self.jacobian(w)
-        hessian = torch.einsum("ndp,nde,neq->pq", jacobian, H, jacobian)
-        second = None if g is None else self.second(w, g)
-        return hessian if second is None else hessian + second.dense(w)
-
-
 @dataclass(frozen=True)
 class Affine(Transform):
-    """y = A (x − c) + c + b  with  w = (A row by row, b), p = d² + d.
+    """y = A (x − c) + c + b with w = (A row by row, b), p = d² + d.
 
-    ``center`` is c; None means 0, so y = A x + b. With c in the middle of the image, turning and
-    stretching no longer move it, and the Hessian is far better conditioned.
+    With the centre c in the middle of the image, turning and stretching no longer move it, and the
+    Hessian is far better conditioned.
 
-    Errors: ValueError for a wrong number of parameters or coordinates; ``inverse`` of a singular A.
+    Args:
+        dim: the number of dimensions d, 1 to 3.
+        center (d numbers, in the unit of the grid): c; None means 0, so y = A x + b.
+
+    Raises:
+        ValueError: for a wrong number of dimensions, parameters or coordinates, and from
+            ``inverse`` for a singular A.
+
+    Example:
+        >>> w = torch.tensor([0.0, -1.0, 1.0, 0.0, 5.0, 0.0])  # a quarter turn, then 5 to the right
+        >>> Affine()(w, torch.tensor([[1.0, 0.0]]))
+        tensor([[5., 1.]])
+        >>> Affine(center=(1.0, 0.0))(w, torch.tensor([[1.0, 0.0]]))
+        tensor([[6., 0.]])
     """
 
     center: tuple[float, ...] | None = None
@@ -166,152 +123,107 @@ class Affine(Transform):
             fits = len(self.center) == self.dim
             require(fits, f"expected a centre in {self.dim} dimensions, got {self.center}")
 
-    # How w describes the map: Translation and Rigid replace the first three.
+    # How w describes the map: Translation and Rigid replace these three.
 
     @property
     def parameters(self) -> int:
         """Length p of w."""
         return self.dim**2 + self.dim
 
-    def lift(self, w: torch.Tensor, order: int = 0) -> torch.Tensor | None:
-        """a(w) = (A row by row, b), shape (d² + d,), or its derivative ∂a/∂w (…, p) or ∂²a/∂w² (…, p, p).
+    def lift(self, w: Tensor, order: int = 0) -> Tensor | None:
+        """How A and b depend on w.
 
-        None stands for the unit matrix (order 1) or for zero (order 2)."""
+        Args:
+            w (p,): the parameters.
+            order: of the derivative, 0, 1 or 2.
+
+        Returns:
+            a(w) = (A row by row, b), (d² + d,), or ∂a/∂w, (d² + d, p), or ∂²a/∂w², (d² + d, p, p). None
+            stands for the unit matrix (order 1) or for zero (order 2).
+        """
         return w if order == 0 else None
 
-    def lower(self, A: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        """The w with lift(w) = (A, b)."""
+    def lower(self, A: Tensor, b: Tensor) -> Tensor:
+        """The w (p,) with lift(w) = (A, b); a ValueError where there is none."""
         return torch.cat([A.reshape(-1), b])
 
     # What follows is common to all of them.
 
-    def _center(self, like: torch.Tensor) -> torch.Tensor:
+    def _center(self, like: Tensor) -> Tensor:
         return torch.tensor(self.center or [0.0] * self.dim, dtype=like.dtype, device=like.device)
 
-    def split(self, w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def split(self, w: Tensor) -> tuple[Tensor, Tensor]:
         """A (d, d) and b (d,)."""
         p = self.parameters
         require(tuple(w.shape) == (p,), f"expected parameters of shape ({p},), got {tuple(w.shape)}")
         A, b = self.lift(w).split([self.dim**2, self.dim])
         return A.reshape(self.dim, self.dim), b
 
-    def __call__(self, w: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    def __call__(self, w: Tensor, x: Tensor) -> Tensor:
+        """y(x; w), (n, d), for w (p,) and x (n, d)."""
         return self.on(x)(w)
 
-    def on(self, x, dtype=torch.float64, device=None) -> AffineMotion:
+    def on(
+        self, x: Grid | Tensor, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None
+    ) -> AffineMotion:
+        """As ``Transform.on``."""
         return AffineMotion(self, super().on(x, dtype, device).points)
 
-    def identity(self, dtype=torch.float64, device=None) -> torch.Tensor:
-        """The w with y(x; w) = x."""
+    def identity(
+        self, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None
+    ) -> Tensor:
+        """The w (p,) with y(x; w) = x."""
         unit = torch.eye(self.dim, dtype=dtype, device=device)
         return self.lower(unit, torch.zeros_like(unit[0]))
 
-    def matrix(self, w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(A, b₀) with y = A x + b₀, whatever the centre: A (d, d), b₀ (d,)."""
+    def matrix(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """A (d, d) and b₀ (d,) with y = A x + b₀, whatever the centre."""
         A, b = self.split(w)
         c = self._center(b)
         return A, b + c - A @ c
 
-    def from_matrix(self, A: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        """The w of the map y = A x + b, whatever the centre: the inverse of ``matrix``."""
+    def from_matrix(self, A: Tensor, b: Tensor) -> Tensor:
+        """The w (p,) of the map y = A x + b, whatever the centre: the inverse of ``matrix``."""
         c = self._center(b)
         return self.lower(A, b + A @ c - c)
 
-    def inverse(self, w: torch.Tensor) -> torch.Tensor:
-        """The w′ with y(y(x; w); w′) = x."""
+    def inverse(self, w: Tensor) -> Tensor:
+        """The w′ (p,) with y(y(x; w); w′) = x; a ValueError for a singular A."""
         A, b = self.matrix(w)
         inverse, info = torch.linalg.inv_ex(A)
         require(info == 0, f"expected an invertible matrix A, got {A.tolist()}")
         return self.from_matrix(inverse, -inverse @ b)
 
-    def compose(self, w1: torch.Tensor, w2: torch.Tensor) -> torch.Tensor:
-        """The w of x ↦ y(y(x; w2); w1): first w2, then w1."""
+    def compose(self, w1: Tensor, w2: Tensor) -> Tensor:
+        """The w (p,) of x ↦ y(y(x; w2); w1): first w2, then w1."""
         (A1, b1), (A2, b2) = self.matrix(w1), self.matrix(w2)
         return self.from_matrix(A1 @ A2, A1 @ b2 + b1)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class AffineMotion(Motion):
-    """``Affine``, or a child of it, at fixed points: closed forms that never build ∂y/∂w (n, d, p).
-
-    z, g and H are used axis by axis, as (d, n) and (d², n): long rows suit the processor.
-    """
-
-    transform: Affine
-
-    @cached_property
-    def z(self) -> torch.Tensor:
-        """x − c, (n, d)."""
-        c = self.transform.center
-        return self.points if c is None else self.points - self.transform._center(self.points)
-
-    @cached_property
-    def _extended(self) -> torch.Tensor:
-        """(x − c, 1), as (d + 1, n)."""
-        return torch.nn.functional.pad(self.z.T, (0, 0, 0, 1), value=1.0)
-
-    @cached_property
-    def _order(self) -> torch.Tensor:
-        """Where the entries of (A | b), row by row, are in the order that w wants: A, then b."""
-        d = self.transform.dim
-        table = torch.arange(d * (d + 1)).reshape(d, d + 1)
-        return torch.cat([table[:, :d].reshape(-1), table[:, d]]).to(self.points.device)
-
-    def __call__(self, w):
-        A, b = self.transform.split(w)
-        shift = b if self.transform.center is None else b + self.transform._center(b)
-        return torch.addmm(shift[:, None], A, self.z.T).T
-
-    def jacobian(self, w):
-        unit = torch.eye(self.transform.dim, dtype=w.dtype, device=w.device)
-        return torch.stack([self.chain_rows(w, e.expand(self.points.shape)) for e in unit], dim=1)
-
-    def second(self, w, g):
-        F = self.transform.lift(w, 2)
-        return None if F is None else Matrix(torch.tensordot(self._lifted_gradient(g), F, dims=1))
-
-    def chain_rows(self, w, g):
-        """y is linear in (A, b): a row is the outer product (gᵢzᵢᵀ, gᵢ); then times ∂a/∂w."""
-        z, g, E = self.z.T, g.T, self.transform.lift(w, 1)
-        rows = torch.cat([(g[:, None] * z).reshape(-1, len(self.points)), g]).T
-        return rows if E is None else rows @ E
-
-    def chain_gradient(self, w, g):
-        """(Σ gᵢzᵢᵀ, Σ gᵢ): a matrix product; then times ∂a/∂w."""
-        gradient, E = self._lifted_gradient(g), self.transform.lift(w, 1)
-        return gradient if E is None else gradient @ E
-
-    def _lifted_gradient(self, g: torch.Tensor) -> torch.Tensor:
-        return torch.cat([(g.T @ self.z).reshape(-1), g.sum(0)])
-
-    def chain_hessian(self, w, H, g=None):
-        """The Hessian is a table of moments Σ Hₖₗ zᵢzⱼ, here with z = (x − c, 1): again a matrix product."""
-        d, z = self.transform.dim, self._extended
-        # (k, l, i) by (j), then (k, i) by (l, j)
-        moments = (H.reshape(-1, d * d).T[:, None] * z).reshape(-1, len(self.points)) @ z.T
-        moments = moments.reshape(d, d, d + 1, d + 1).transpose(1, 2).reshape(d * (d + 1), -1)
-        hessian, E = moments[self._order][:, self._order], self.transform.lift(w, 1)
-        if E is not None:
-            hessian = E.T @ hessian @ E
-        second = None if g is None else self.second(w, g)
-        return hessian if second is None else hessian + second.matrix
-
-
 @dataclass(frozen=True)
 class Translation(Affine):
-    """y = x + b  with  w = b, p = d."""
+    """y = x + b with w = b, p = d.
+
+    Example:
+        >>> Translation(1)(torch.tensor([2.0]), torch.tensor([[1.0], [5.0]]))
+        tensor([[3.],
+                [7.]])
+    """
 
     @property
     def parameters(self) -> int:
+        """Length p of w."""
         return self.dim
 
-    def lift(self, w, order=0):
+    def lift(self, w: Tensor, order: int = 0) -> Tensor | None:
+        """As ``Affine.lift``."""
         unit = torch.eye(self.dim, dtype=w.dtype, device=w.device)
         if order == 0:
             return torch.cat([unit.reshape(-1), w])
         return torch.cat([unit.new_zeros(self.dim**2, self.dim), unit]) if order == 1 else None
 
-    def lower(self, A, b):
+    def lower(self, A: Tensor, b: Tensor) -> Tensor:
+        """b; a ValueError unless A is the unit matrix."""
         distance = (A - torch.eye(self.dim, dtype=A.dtype, device=A.device)).abs().max()
         require(distance < 1e-6, f"expected the unit matrix for a translation, got {A.tolist()}")
         return b
@@ -319,14 +231,26 @@ class Translation(Affine):
 
 @dataclass(frozen=True)
 class Rigid(Affine):
-    """y = R (x − c) + c + b: rotation and shift, so lengths are kept.
+    """y = R (x − c) + c + b with a rotation R: lengths are kept.
 
-    d = 2: w = (angle, b), p = 3; R turns counter-clockwise.
-    d = 3: w = (α, β, γ, b), p = 6; R = R_z(γ) R_y(β) R_x(α). At β = ±90° two angles turn about one axis
-    (gimbal lock), and the Hessian is singular. Angles are in radians.
+    In the plane w = (angle, b), p = 3; R turns counter-clockwise. In space w = (α, β, γ, b), p = 6;
+    R = R_z(γ) R_y(β) R_x(α). At β = ±90° two angles turn about one axis (gimbal lock), and the
+    Hessian is singular. Angles are in radians.
 
-    A turn in one plane is G(φ) = I + sin φ K + (1 − cos φ) K², where K turns by 90° in that plane: easy to
-    differentiate.
+    A turn in one plane is G(φ) = I + sin φ K + (1 − cos φ) K², where K turns by 90° in that plane:
+    easy to differentiate.
+
+    Args:
+        dim: the number of dimensions d, 2 or 3.
+        center (d numbers, in the unit of the grid): c; None means 0.
+
+    Raises:
+        ValueError: as ``Affine``.
+
+    Example:
+        >>> w = torch.tensor([torch.pi / 2, 0.0, 0.0])
+        >>> Rigid(center=(1.0, 1.0))(w, torch.tensor([[2.0, 1.0]]))
+        tensor([[1., 2.]])
     """
 
     def __post_init__(self):
@@ -340,9 +264,10 @@ class Rigid(Affine):
 
     @property
     def parameters(self) -> int:
+        """Length p of w."""
         return self.turns + self.dim
 
-    def _rotation(self, w: torch.Tensor, orders: list[int]) -> torch.Tensor:
+    def _rotation(self, w: Tensor, orders: list[int]) -> Tensor:
         """R (d, d), with its k-th factor differentiated orders[k] ≤ 2 times."""
         unit, factors = torch.eye(self.dim, dtype=w.dtype, device=w.device), []
         planes = [(0, 1)] if self.dim == 2 else [(1, 2), (2, 0), (0, 1)]  # about x, y, z
@@ -352,7 +277,8 @@ class Rigid(Affine):
             factors.append([unit + s * K + (1 - c) * K @ K, c * K + s * K @ K, c * K @ K - s * K][order])
         return reduce(lambda R, G: G @ R, factors)
 
-    def lift(self, w, order=0):
+    def lift(self, w: Tensor, order: int = 0) -> Tensor | None:
+        """As ``Affine.lift``."""
         turns, d = self.turns, self.dim
         if order == 0:
             return torch.cat([self._rotation(w, [0] * turns).reshape(-1), w[turns:]])
@@ -364,7 +290,8 @@ class Rigid(Affine):
             lifted[d * d :, turns:] = torch.eye(d, dtype=w.dtype, device=w.device)
         return lifted
 
-    def lower(self, A, b):
+    def lower(self, A: Tensor, b: Tensor) -> Tensor:
+        """The angles of A, and b; a ValueError unless A is a rotation."""
         defect = (A.T @ A - torch.eye(self.dim, dtype=A.dtype, device=A.device)).abs().max()
         require((defect < 1e-6) & (torch.linalg.det(A) > 0), f"expected a rotation matrix, got {A.tolist()}")
         angles = [torch.atan2(A[1, 0], A[0, 0])]

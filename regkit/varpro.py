@@ -2,8 +2,8 @@
 
     min over w and f of ½‖A(w) f − b‖²   becomes   min over w of ½‖r(w)‖²,   r(w) = A(w) f(w) − b,
 
-where f(w) = argmin ‖A(w) f − b‖ is the projection. With D = ∂(A(w) f)/∂w at fixed f and E = ∂(A(w)ᵀ y)/∂w
-at fixed y = b − A f, the Jacobian of r is
+where f(w) = argmin ‖A(w) f − b‖ is the projection. With D = ∂(A(w) f)/∂w at fixed f and E = ∂(A(w)ᵀ
+y)/∂w at fixed y = b − A f, the Jacobian of r is
 
     D + A ∂f/∂w  =  P⊥ D + A (AᵀA)⁻¹ E,      P⊥ = I − A (AᵀA)⁻¹ Aᵀ.
 
@@ -23,7 +23,8 @@ Because Aᵀr = 0, the first four have the same gradient Jᵀr, as long as r is 
 makes 200 iterations for f and 20 for its derivative.
 
 Sources: Golub & Pereyra (2003), https://doi.org/10.1088/0266-5611/19/2/201; Kaufman (1975),
-https://doi.org/10.1007/BF01932995; O'Leary & Rust (2013), https://doi.org/10.1007/s10589-012-9492-9.
+https://doi.org/10.1007/BF01932995; O'Leary & Rust (2013),
+https://doi.org/10.1007/s10589-012-9492-9.
 """
 
 from __future__ import annotations
@@ -156,11 +157,13 @@ class Reduced:
         solver: of AᵀA f = Aᵀb, the projection: ``CG(…)`` or ``Cholesky()``.
         jacobian: ``GolubPereyra(solver)``, ``Kaufman(solver)``, or a derivative of ``implicit``.
         f0 (n,): where the iterations for f start; zero if None.
-        rows: "full", or "data" for the first ``data_rows`` only: the paper leaves λ L f out. Then Aᵀr is not
-            zero, and ``Frozen()`` and ``Kaufman()`` do not have the gradient of the loss.
+        rows: "full", or "data" for the first ``data_rows`` only: the paper leaves λ L f out.
+            Then Aᵀr is not zero, and ``Frozen()`` and ``Kaufman()`` do not have the gradient of
+            the loss.
 
     Raises:
-        ValueError: for other rows, what is no solver or no Jacobian, or a derivative that the solver has not.
+        ValueError: for other rows, what is no solver or no Jacobian, or a derivative that the
+            solver has not.
 
     Example:
         >>> from regkit.linear import Cholesky

@@ -10,8 +10,9 @@ from pybtex.plugin import register_plugin
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from tools import downloads, executed, references, times
+from tools import downloads, executed, references, sections, times
 from tools.chapters import chapters
+from tools.toc import ROOT
 
 
 def outputs(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -70,7 +71,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     register_plugin("pybtex.style.formatting", references.NAME, references.Style)
     app.connect("source-read", outputs)
     app.connect("html-page-context", repair, priority=900)
-    ours = b"".join(Path(name).read_bytes() for name in (__file__, references.__file__, times.__file__))
-    state = hashlib.sha256(ours).hexdigest()
+    sections.setup(app)
+    made_by = [Path(module.__file__) for module in (references, sections, times)]
+    made_by += [Path(__file__), *sorted((ROOT / "book" / "_static").iterdir())]
+    state = hashlib.sha256(b"".join(path.read_bytes() for path in made_by)).hexdigest()
     # Sphinx forgets what it has read when this number changes, and so does when one of these files changes.
     return {"env_version": int(state[:8], 16), "parallel_read_safe": True, "parallel_write_safe": True}

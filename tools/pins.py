@@ -4,6 +4,7 @@ Versions that still fit are kept; `--upgrade` chooses the newest of everything. 
 in an environment of its own.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -27,7 +28,7 @@ def compiled(upgrade: bool) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         tools, output = Path(folder) / "tools", Path(folder) / "requirements.txt"
         venv.create(tools, with_pip=True)
-        python = tools / "bin" / "python"
+        python = tools / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         subprocess.run([python, "-m", "pip", "install", "--quiet", "pip-tools"], check=True)
         if PINS.is_file() and not upgrade:
             output.write_text(PINS.read_text(encoding="utf-8"), encoding="utf-8")

@@ -7,8 +7,11 @@ import zipfile
 
 import nbformat
 import pytest
+from nbconvert import HTMLExporter
 
 from tools.copies import COPIES
+
+from .figures import figures, move, state
 
 pytestmark = pytest.mark.browser
 
@@ -52,3 +55,22 @@ def test_every_page_offers_all_notebooks(open_page, book, wheel):
     assert name == "regkit-notebooks.zip"
     inside = {file.partition("/")[2] for file in archive.namelist()}
     assert {"index.ipynb", "10_inexact_projection.ipynb", "glossary.md", wheel.name} <= inside
+
+
+def test_nbconvert_makes_a_page_whose_figures_move_without_kernel_and_network(browser, book, tmp_path):
+    """The page asks for scripts elsewhere (for formulas), which are refused here: the figures need none."""
+    exported, _ = HTMLExporter().from_filename(COPIES / "index.ipynb")
+    path = tmp_path / "index.html"
+    path.write_text(exported, encoding="utf-8")
+    context = browser.new_context(offline=True)
+    try:
+        page = context.new_page()
+        page.goto(path.as_uri(), wait_until="load")
+        assert len(figures(page)) == 2
+        figure = figures(page)[0]
+        before = state(figure)
+        move(figure.locator("input[type=range]"), 0.8)
+        after = state(figure)
+        assert after["picture"] != before["picture"] and after["readout"] != before["readout"]
+    finally:
+        context.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
+from playwright.sync_api import expect
 
 from tools.chapters import cells, chapters
 from tools.toc import ROOT
@@ -58,3 +59,24 @@ def test_sources_look_in_the_text_as_in_the_list(book: Path):
             assert text in labels, f"{path.stem}: {text}"
     assert all(re.search(r", \d{4}$", label) for label in labels)
     assert (ROOT / "book" / "references.bib").read_text(encoding="utf-8").count("\n@") + 1 == len(labels)
+
+
+@pytest.mark.parametrize(
+    ("query", "page", "section", "words"),
+    [
+        ("restart", "9. How many CG iterations must we differentiate?", "Explore", "Restart"),
+        ("trust regions", "3. How do we align two images?", "Four ways to step", "trust"),
+        ("krylov", "Glossary", "Krylov space", ""),
+    ],
+)
+def test_the_search_finds_sections_without_a_network(open_page, book: Path, query, page, section, words):
+    search = open_page(book / "search.html").page
+    search.goto(f"{(book / 'search.html').as_uri()}?q={query}")
+    results = search.locator("#search-results ul.search > li").filter(has_text=page)
+    link = results.locator("li a").filter(has_text=re.compile(f"^{re.escape(section)}$")).first
+    expect(link).to_be_visible()
+    if words:
+        assert words in link.locator("xpath=..").locator("mark").all_inner_texts()
+    link.click()
+    target = search.url.partition("#")[2]
+    expect(search.locator(f"[id='{target}']")).to_have_count(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import sys
 from functools import lru_cache
 
 import numpy as np
@@ -237,3 +239,22 @@ def test_signal_has_an_edge_a_bump_and_noise():
     assert signal[8:].mean() - signal[:8].mean() > 0.8
     assert 16 <= int(signal.argmax()) <= 20
     assert 0.05 < float(signal[:7].std()) < 0.25
+
+
+@pytest.mark.parametrize(
+    ("module", "read", "package"),
+    [("matplotlib.cbook", data.mri, "Matplotlib"), ("PIL.Image", data.paper_hands, "Pillow")],
+)
+def test_what_reads_files_says_which_package_is_missing(module, read, package, monkeypatch, tmp_path):
+    for name in "TR":
+        (tmp_path / f"hands-{name}.jpg").touch()
+    monkeypatch.setenv("REGKIT_DATA", str(tmp_path))
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=rf"an installed {package}.*: pip install 'regkit\[book\]'"):
+        read()
+
+
+def test_pairs_copy_compare_and_print():
+    pair = data.hands_phantom(8)
+    assert pair in [data.hands_phantom(8), pair] and copy.deepcopy(pair) != pair
+    assert repr(pair) == "Pair of 8 × 8 cells"

@@ -40,7 +40,7 @@ def test_functions_have_the_derivatives_by_hand_whatever_is_given(given):
     assert torch.allclose(point.gradient, gradient(W), rtol=1e-14)
     assert torch.allclose(point.hessian(), hessian(W), rtol=1e-14)
     assert torch.allclose(point.curvature().dense(W), hessian(W), rtol=1e-14)
-    with pytest.raises(ValueError, match="expected kind \"exact\" of this objective, got 'gauss-newton'"):
+    with pytest.raises(ValueError, match="expected kind \"exact\", got 'gauss-newton'"):
         point.hessian("gauss-newton")
 
 
