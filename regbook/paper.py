@@ -20,7 +20,7 @@ from regkit.templates import Synthetic, synthetic
 
 
 def levenberg_marquardt(objective: Objective, w: torch.Tensor, **limits) -> optimize.Result:
-    """Nine steps with the same μ added to every diagonal entry, at first 1e-3 of the largest.
+    """Nine steps with the same δ added to every diagonal entry, at first 1e-3 of the largest.
 
     The paper counts the start and speaks of ten iterations.
 

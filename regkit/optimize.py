@@ -197,17 +197,17 @@ def levenberg_marquardt(
 ) -> Result:
     """Gauss-Newton steps that are shortened until they lead downhill: Levenberg-Marquardt.
 
-        s = −(H + μC)⁻¹ g,    H = JᵀJ (+ λM)
+        s = −(H + δC)⁻¹ g,    H = JᵀJ (+ λM)
 
-    Small μ: a Gauss-Newton step; large μ: a short one downhill. μ follows Nielsen's rule: it is
+    Small δ: a Gauss-Newton step; large δ: a short one downhill. δ follows Nielsen's rule: it is
     multiplied by max(⅓, 1 − (2ϱ − 1)³), where ϱ is the actual over the promised decrease, if ϱ > 0.
-    Otherwise, or if the trial raises ValueError, the step is rejected and μ grows by 2, 4, 8, …
+    Otherwise, or if the trial raises ValueError, the step is rejected and δ grows by 2, 4, 8, …
 
     Args:
         objective: with second derivatives of the kind "gauss-newton".
         w (p,): the start.
-        damping: the first μ; for C = I in units of the largest entry of diag H. ``control`` is a
-            step's μ.
+        damping: the first δ; for C = I in units of the largest entry of diag H. ``control`` is a
+            step's δ.
         scaling: "diagonal" for C = diag H, which makes the method indifferent to the units of w
             (Marquardt); "identity" for C = I (Levenberg).
         advance: (k, point) ↦ the objective of step k = 1, 2, …, which starts at ``point``. If it

@@ -28,6 +28,7 @@ from tools.wheel import wheel
 
 BOOK = ROOT / "book"
 COPIES = ROOT / "_build" / "notebooks"
+BESIDE = (BOOK / "glossary.md", BOOK / "notation.md")  # pages that lie beside the copies
 FOLDED = {"hide-input": ("source",), "hide-output": ("outputs",), "hide-cell": ("source", "outputs")}
 RECORD = "application/papermill.record/"
 
@@ -189,7 +190,7 @@ class Text:
         page = self.page if not address else (self.page.parent / unquote(address)).resolve()
         if page.name == "references.md":
             return f"[{words}](#References)" if self.cited else words
-        if page.suffix == ".md" and page != BOOK / "glossary.md":
+        if page.suffix == ".md" and page not in BESIDE:
             return words
         if page not in pages():
             raise ValueError(f"expected a link to a page of the book in {self.page.name}, got {target}")
@@ -249,8 +250,14 @@ def glossary() -> str:
     return Text(BOOK / "glossary.md", {}).plain(source.replace(entries[0], terms))
 
 
+def notation() -> str:
+    """The page of symbols as plain Markdown."""
+    page = BOOK / "notation.md"
+    return Text(page, {}).plain(page.read_text(encoding="utf-8"))
+
+
 def write(folder: Path = COPIES) -> list[Path]:
-    """Write all copies, the glossary and the wheel into `folder`, anew; the notebooks are returned."""
+    """Write the copies, what lies beside them and the wheel into `folder`, anew; returns the notebooks."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     written = []
@@ -258,6 +265,7 @@ def write(folder: Path = COPIES) -> list[Path]:
         path = folder / notebook.name
         path.write_text(nbformat.writes(copy(notebook)) + "\n", encoding="utf-8")
         written.append(path)
-    (folder / "glossary.md").write_text(glossary(), encoding="utf-8")
+    for page, text in {"glossary": glossary(), "notation": notation()}.items():
+        (folder / f"{page}.md").write_text(text, encoding="utf-8")
     shutil.copy(wheel(), folder)
     return written

@@ -265,7 +265,7 @@ class Digits:
 
     @property
     def factor(self) -> float:
-        """What Gauss-Newton multiplies its error by near w*: the largest eigenvalue of I − (DᵀD)⁻¹H."""
+        """What Gauss-Newton multiplies its error by near w*: the largest eigenvalue of I − (JᵣᵀJᵣ)⁻¹H."""
         gauss, exact = (self.objective.hessian(self.w_star, kind) for kind in ("gauss-newton", "exact"))
         left = torch.eye(len(self.w_star), dtype=torch.float64) - torch.linalg.solve(gauss, exact)
         factors = torch.linalg.eigvals(left).real

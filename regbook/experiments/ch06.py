@@ -33,13 +33,13 @@ class Scale:
 
     @property
     def missing(self) -> float:
-        """‖H − JᵀJ‖ / ‖H‖: how much of the Hessian Gauss-Newton leaves out."""
+        """‖H − JᵣᵀJᵣ‖ / ‖H‖: how much of the Hessian Gauss-Newton leaves out."""
         left_out = torch.linalg.norm(self.exact - self.gauss_newton, 2)
         return float(left_out / torch.linalg.norm(self.exact, 2))
 
     @property
     def eigenvalues(self) -> np.ndarray:
-        """Of (JᵀJ)⁻¹H, rising: 1 where Gauss-Newton is right."""
+        """Of (JᵣᵀJᵣ)⁻¹H, rising: 1 where Gauss-Newton is right."""
         factor = torch.linalg.cholesky(self.gauss_newton)
         half = torch.linalg.solve_triangular(factor, self.exact, upper=False)
         return torch.linalg.eigvalsh(torch.linalg.solve_triangular(factor, half.T, upper=False)).numpy()

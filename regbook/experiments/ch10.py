@@ -279,7 +279,7 @@ class Filters:
         return Filtered(factors, float(way.norm()), program.tangents, self.inverse(right), stopped)
 
     def same_distance(self, distance: float) -> float:
-        """The μ with which the penalty's minimiser is as far from f₀, by bisection."""
+        """The δ with which the penalty's minimiser is as far from f₀, by bisection."""
         low, high = 1e-12, 1e6
         for _ in range(80):
             middle = (low * high) ** 0.5

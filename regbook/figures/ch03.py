@@ -114,7 +114,7 @@ LABELS = ("a₁₁", "a₁₂", "a₂₁", "a₂₂", "b₁", "b₂")
 
 
 def pulls(cases):
-    """Columns of D as images, and how alike they are, in the ``cases`` of ``experiments.conditioning``."""
+    """The Jacobian's columns as images, and how alike they are: ``cases`` of ``experiments.conditioning``."""
 
     def draw(figure, about, lengths):
         case = cases[about, lengths]

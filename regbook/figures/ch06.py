@@ -46,7 +46,7 @@ def switches(problem, scales):
 
 
 def missing_part(paths):
-    """‖H − JᵀJ‖/‖H‖ over θ, for several problems."""
+    """‖H − JᵣᵀJᵣ‖/‖H‖ over θ, for several problems."""
     figure, ax = plt.subplots(figsize=(6.4, 3.2))
     for (name, scales), color in zip(paths.items(), ("blue", "orange", "vermillion"), strict=True):
         missing = [scale.missing for scale in scales]
@@ -58,7 +58,7 @@ def missing_part(paths):
 
 
 def spectrum(paths):
-    """Eigenvalues of (JᵀJ)⁻¹H at every scale: 1 where Gauss-Newton is right."""
+    """Eigenvalues of (JᵣᵀJᵣ)⁻¹H at every scale: 1 where Gauss-Newton is right."""
     thetas = np.array([scale.theta for scale in next(iter(paths.values()))])
 
     def draw(figure, theta, noise):
@@ -70,7 +70,7 @@ def spectrum(paths):
         here = [thetas[k]] * every.shape[1]
         ax.plot(here, every[k], "o", color=COLORS["blue"], label=f"at θ = {number_text(thetas[k])}")
         ax.axhline(1, color=COLORS["orange"], ls="--", label="1: Gauss-Newton is right")
-        ax.set(xlabel="θ", ylabel="eigenvalues of (JᵀJ)⁻¹H", ylim=(0, 4))
+        ax.set(xlabel="θ", ylabel="eigenvalues of (JᵣᵀJᵣ)⁻¹H", ylim=(0, 4))
         ax.invert_xaxis()
         ax.legend(loc="upper left")
         left = np.abs(1 - every[k]).max()

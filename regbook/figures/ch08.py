@@ -125,7 +125,7 @@ def progress(runs):
         for ax, values in zip(axes, (one.loss / one.loss[0], one.gradient / one.gradient[0]), strict=False):
             ax.semilogy(values, **style)
         axes[2].plot(one.error, label=name, **style)
-    for ax, title in zip(axes, ("loss / first", "‖Jᵀr‖ / first", "image error, %"), strict=True):
+    for ax, title in zip(axes, ("loss / first", "‖Jᵣᵀr‖ / first", "image error, %"), strict=True):
         ax.set(title=title, xlabel="step", xticks=[0, 3, 6, 9])
     axes[2].set_ylim(0, 45)
     figure.legend(loc="outside lower center", ncols=5, columnspacing=1.0, handletextpad=0.4, fontsize=9)
@@ -179,7 +179,7 @@ def effects(table):
             ax.set_xticklabels(["none", "Kaufman", "Golub-\nPereyra"])
             ax.axhspan(1e-10, 1e-6, color="0.9", zorder=0)
         axes[0].set(title="error of the gradient", ylabel="relative error")
-        axes[1].set(title="error of JᵀJ")
+        axes[1].set(title="error of JᵣᵀJᵣ")
         axes[1].legend(loc="upper right", fontsize=9)
         none, kaufman, full = now["data", "none"], now["data", "Kaufman"], now["full", "none"]
         return (
@@ -210,7 +210,7 @@ def slow(made, one, floor):
 def taylor(residual, loss):
     """Remainders after the first-order term, of the residual and of the loss, one curve a kind."""
     figure, axes = plt.subplots(1, 2, figsize=(6.8, 3.5))
-    titles = ("the residual, with J v", "the loss, with (Jᵀr)ᵀv")
+    titles = ("the residual, with Jᵣv", "the loss, with (Jᵣᵀr)ᵀv")
     for ax, tests, title in zip(axes, (residual, loss), titles, strict=True):
         for name, test in tests.items():
             size = {"none": 8, "Kaufman": 5}.get(name, 3.5)

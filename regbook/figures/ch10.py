@@ -104,7 +104,7 @@ def filters(study):
         strength, shown = filters.same_distance(now.distance), now.factors.clamp(-0.3, 1.7)
         left_ax.semilogx(values, shown, ".", ms=3, color=COLORS["vermillion"], label="CG")
         smooth = values / (values + strength)
-        left_ax.semilogx(values, smooth, "--", color=COLORS["black"], lw=1.4, label="penalty μ ½‖f − f₀‖²")
+        left_ax.semilogx(values, smooth, "--", color=COLORS["black"], lw=1.4, label="penalty δ ½‖f − f₀‖²")
         left_ax.set(xlabel="eigenvalue of AᵀA", ylabel="part of the way from f₀", ylim=(-0.35, 2.1))
         left_ax.legend(loc="upper left", fontsize=9)
         for slopes, color, style, name in (

@@ -242,7 +242,7 @@ def check_1_7(tridiagonal):
         if given.shape != right.shape:
             wrong(f"expected shape ({n}, {n}), got {tuple(given.shape)}.")
         if close(given, right.T) and not close(right, right.T):
-            wrong("transposed: J e_j is a *column*.")
+            wrong("transposed: J_F e_j is a *column*.")
         if close(given, torch.diag(right.diagonal())):
             wrong("only the diagonal is there.")
         lower, upper = right.tril(), right.triu()

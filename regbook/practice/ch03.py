@@ -89,7 +89,8 @@ def check_3_3(affine_gradient):
         "the sign is wrong. The residual is T(y) − R, not R − T(y).": -right,
         "twice too large: J = ½‖r‖², so the ½ cancels the 2 from the square.": 2 * right,
         "the volume of a cell is missing: multiply by grid.cell_volume.": right / volume,
-        "the weight is the volume of a cell, not its root: r and D carry one root each.": right / volume**0.5,
+        "the weight is the volume of a cell, not its root: r and its Jacobian carry one root each.": right
+        / volume**0.5,
         "the entries of A come column by column. They go row by row: a₁₁, a₁₂, a₂₁, a₂₂.": right[
             [0, 2, 1, 3, 4, 5]
         ],
@@ -152,13 +153,13 @@ def check_3_4(register, most=20):
         wrong("the parameters are not finite any more: a step was far too long. Refuse what raises the loss.")
     loss, first = float(objective.loss(w)), float(objective.loss(start))
     if loss >= first:
-        wrong("the loss has not fallen. The step is −(DᵀD)⁻¹Dᵀr: mind its sign.")
+        wrong("the loss has not fallen. The step is −(JᵣᵀJᵣ)⁻¹Jᵣᵀr: mind its sign.")
     if loss > best.loss * (1 + 1e-6):
         wrong(f"the loss is {loss:.6g}, at the minimum it is {best.loss:.6g}. Go on a little, or brake less.")
     if counted.jacobians > most:
         wrong(
             f"it gets there, with {counted.jacobians} Jacobians; {most} are enough. "
-            "Does every step use D and r at the new w?"
+            "Does every step use the Jacobian and r at the new w?"
         )
     return f"Right: at the minimum with {counted.jacobians} Jacobians and {counted.residuals} residuals."
 

@@ -28,7 +28,7 @@
   const plain = (ticks, unit = "") => ({ low: ticks[0], high: ticks[ticks.length - 1], ticks,
     text: (v) => `${v}${unit}` });
 
-  const slopes = panel("Error of the Jacobian, ‖J − J*‖ / ‖J*‖",
+  const slopes = panel("Error of the Jacobian, ‖Jᵣ − Jᵣ*‖ / ‖Jᵣ*‖",
     { ...plain([0, 25, 50, 75, 100], " %"), label: "of the iterations differentiated" }, decades(-8, 12, 4));
   const others = names.map((_, k) => slopes.line(hues[k], 1.5, "2 3"));
   const all = names.map((_, k) => slopes.line(hues[k], 3));

@@ -78,7 +78,7 @@ def test_claim_one_minimum_per_finger():
 
 
 def test_claim_only_edges_pull():
-    """Rows of D by central differences of the residual, one parameter after the other."""
+    """Rows of the Jacobian by central differences of the residual, one parameter after the other."""
     image, moved, grid, about = head()
     objective = Registration(image, moved, grid, about).at(1.0)
     w = about.identity()
@@ -130,7 +130,7 @@ def test_claim_gauss_newton_is_affine_invariant():
 
 
 def test_claim_gauss_newton_is_not_the_hessian():
-    """Halve the step: the remainder falls by 8 with the Hessian, by 4 with DᵀD."""
+    """Halve the step: the remainder falls by 8 with the Hessian, by 4 with JᵣᵀJᵣ."""
     image, moved, grid, about = head()
     objective, w = Registration(image, moved, grid, about).at(1.0), about.identity()
     v = torch.tensor([0.02, -0.01, 0.03, 0.01, 2.0, -1.0])
@@ -145,7 +145,7 @@ def test_claim_gauss_newton_is_not_the_hessian():
 
 
 def test_claim_newton_doubles_its_digits():
-    """Plain steps from near the minimiser; the factor of Gauss-Newton is an eigenvalue of I − (DᵀD)⁻¹H."""
+    """Plain steps from near the minimiser; the factor of Gauss-Newton is an eigenvalue of I − (JᵣᵀJᵣ)⁻¹H."""
     about_best = Affine(center=(2, 2))
     factors = []
     for contrast in (0.7, 0.85, 1.0):

@@ -137,9 +137,9 @@ class Dense:
 
 
 def marquardt(made, w, kind, rows, steps=9, same=False):
-    """A plain Levenberg-Marquardt method: μ times diag JᵀJ, a third after success, four times after failure.
+    """A plain Levenberg-Marquardt method: δ times diag JᵀJ, a third after success, four times after failure.
 
-    same: μ times the largest entry at the start for all. Returns errors in % and losses of accepted steps.
+    same: δ times the largest entry at the start for all. Returns errors in % and losses of accepted steps.
     """
     rows = slice(None) if rows == "full" else slice(made.problem.templates.numel())
     point, mu = Dense(made, w), 1e-3 if same else 1e-2

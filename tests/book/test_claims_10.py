@@ -132,7 +132,7 @@ def error(w):
 
 
 def optimise(project, jacobian, warm=False, steps=9):
-    """Levenberg-Marquardt as in the paper: identity scaling, first μ = 1e-3 max diag JᵀJ, Nielsen's rule."""
+    """Levenberg-Marquardt as in the paper: identity scaling, first δ = 1e-3 max diag JᵀJ, Nielsen's rule."""
     _, w, b, f0 = standard()
     start, accepted = f0, 0
 

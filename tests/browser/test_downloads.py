@@ -37,7 +37,7 @@ def test_the_button_gives_the_notebook_and_its_wheel(open_page, book, wheel, pag
     assert name == f"regkit-{page}.zip"
     folder = name.removesuffix(".zip")
     assert set(archive.namelist()) == {
-        f"{folder}/{file}" for file in (f"{page}.ipynb", "glossary.md", wheel.name)
+        f"{folder}/{file}" for file in (f"{page}.ipynb", "glossary.md", "notation.md", wheel.name)
     }
     notebook = nbformat.reads(archive.read(f"{folder}/{page}.ipynb").decode(), as_version=4)
     assert "MissingPackage" in notebook.cells[0].source and "{glue" not in str(notebook)
