@@ -83,6 +83,11 @@ def observe(
         w (p,): the motions.
         noise: its standard deviation, in grey values.
         seed: of the noise.
+
+    Example:
+        >>> model = SuperResolution(torch.zeros(2, 1, 2).double(), Grid((4.0, 2.0), (2, 4)))
+        >>> observe(model, torch.ones(2, 4).double(), model.identity()).problem.templates[1]
+        tensor([[1., 1.]], dtype=torch.float64)
     """
     data = model.at(w).forward(image.reshape(-1))[: model.templates.numel()] / model.scales[0]
     added = torch.randn(len(data), dtype=image.dtype, generator=torch.Generator().manual_seed(seed)).to(image)
@@ -152,6 +157,13 @@ def register_templates(
 
     Returns:
         w (p,).
+
+    Example:
+        >>> from regkit import data
+        >>> made = synthetic(*data.mri(16), count=2)
+        >>> start, still = register_templates(made.problem, (10.0, 0.1)), made.problem.identity()
+        >>> bool((start - made.w_true).norm() < 0.2 * (still - made.w_true).norm())
+        True
     """
     found = [problem.transform.identity(problem.templates.dtype, problem.templates.device)]
     for template in problem.templates[1:]:

@@ -39,7 +39,7 @@ def spot() -> Matrices:
     return Matrices(spot_shape, spot_shape(torch.tensor([7.0]).double())[:, 0] + 0.01 * noise)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Walk:
     """points: (k + 1, 2), (w, f) after every step. corners: of each step, the points to draw it through."""
 
@@ -106,7 +106,7 @@ def arrivals(problem: Matrices, w: float, f: float) -> dict[str, int | None]:
 # ---- the standard problem of chapters 7 to 10
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Run:
     """A run, step by step: loss, gradient norm, image error (%), image of an exact projection, and w."""
 

@@ -32,7 +32,7 @@ def exact_image(problem: SuperResolution, w: torch.Tensor) -> torch.Tensor:
 # ---- the runs on the standard problem
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Run:
     """A run and, after each step: products with AᵀA so far, loss, gradient norm, the optimiser's image.
 
@@ -225,7 +225,7 @@ def right_hand_side(A: Stacked, f: torch.Tensor, b: torch.Tensor) -> torch.Tenso
     return A.adjoint_derivative(b - A.forward(f)) - A.adjoint(A.derivative(f))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Filtered:
     """After N iterations: filter factors (n,), ‖f − f₀‖, and ∂f/∂w (n, p) of program and formula.
 

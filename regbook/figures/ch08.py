@@ -195,8 +195,8 @@ def effects(table):
 def slow(made, one, floor):
     """None on the full residual for many steps, and where the others are after nine."""
     figure, ax = plt.subplots(figsize=(6.4, 2.9))
-    ax.plot(one.error, color=COLORS["vermillion"], label="none, full residual")
-    ax.axhline(floor, color=COLORS["blue"], ls="--", label="Kaufman after 9 steps")
+    ax.plot(one.error, color=look("none")["color"], label="none, full residual")
+    ax.axhline(floor, color=look("Kaufman")["color"], ls="--", label="Kaufman after 9 steps")
     above = 100 * made.error(made.problem.upsampled())
     ax.axhline(above, color="0.4", ls=":", label="template 0, up-sampled")
     ax.set(xlabel="step", ylabel="image error, %", xlim=(0, len(one.error) - 1), ylim=(0, 45))
