@@ -18,6 +18,8 @@ from nbval.plugin import IPyNbCell
 from tools.executed import ABOUT, place
 from tools.fingerprint import fingerprint
 
+PATIENCE = 60  # seconds for the last message of a cell to arrive, on a busy computer too; nbval's own is 5
+
 
 def _execute(kernel: RunningKernel, source: str, allow_stdin: bool | None = None) -> str:
     """As nbval, but as a history that IPython keeps: without one it ignores the ``;`` at a cell's end."""
@@ -36,6 +38,7 @@ def pytest_runtest_call(item):
     if not hasattr(notebook, "begin"):
         notebook.begin, notebook.passed = time.monotonic(), 0
         notebook.fingerprint = fingerprint(notebook.path)
+    item.output_timeout = PATIENCE
     if notebook.passed < item.cell_num:
         pytest.skip("a cell before this one failed")
     item.output_timeout = 120  # nbval waits five seconds for outputs: few, on a busy computer

@@ -85,8 +85,18 @@ class Alone:
     def execute(self, notebook: nbformat.NotebookNode, **more: str) -> nbformat.NotebookNode:
         """Run `notebook` in the folder, whatever its cells raise."""
         nbformat.write(notebook, self.folder / "in.ipynb")
-        options = "--ExecutePreprocessor.kernel_name=alone --ExecutePreprocessor.timeout=600 --allow-errors"
-        convert = f"nbconvert --to notebook --execute {options} in.ipynb --output out.ipynb".split()
+        chosen = {"kernel_name": "alone", "timeout": 600, "startup_timeout": 600, "allow_errors": True}
+        options = [f"--ExecutePreprocessor.{name}={value}" for name, value in chosen.items()]
+        convert = [
+            "nbconvert",
+            "--to",
+            "notebook",
+            "--execute",
+            *options,
+            "in.ipynb",
+            "--output",
+            "out.ipynb",
+        ]
         done = self.run(*convert, **more)
         assert done.returncode == 0, done.stderr
         return nbformat.read(self.folder / "out.ipynb", as_version=4)
