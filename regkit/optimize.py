@@ -98,8 +98,9 @@ def _factorised(run: Run, radius: float) -> None:
         return at(x).loss if math.isfinite(at(x).loss) else math.inf  # SciPy's comparisons overlook NaN
 
     def array(part: torch.Tensor) -> np.ndarray:
-        """Where the loss is not finite the step is rejected anyway, but SciPy wants numbers."""
-        return (part if math.isfinite(trial.loss) else torch.zeros_like(part)).numpy(force=True).astype(float)
+        """SciPy wants numbers: where the loss is not finite the step is rejected, and else the run ends."""
+        usable = math.isfinite(trial.loss) and bool(part.isfinite().all())
+        return (part if usable else torch.zeros_like(part)).numpy(force=True).astype(float)
 
     def note(intermediate_result: scipy.optimize.OptimizeResult) -> None:
         old, s = run.point, trial.w - run.point.w
@@ -107,9 +108,11 @@ def _factorised(run: Run, radius: float) -> None:
         accepted = np.array_equal(intermediate_result.x, asked)
         ratio = (old.loss - trial.loss) / promised if promised else math.nan
         run.note(trial if accepted else None, float(s.norm()), ratio, promised)
-        if run.message:
+        if run.message or not _finite(run):
             raise StopIteration
 
+    if not _finite(run):
+        return
     end = scipy.optimize.minimize(
         loss,
         asked,
@@ -119,7 +122,20 @@ def _factorised(run: Run, radius: float) -> None:
         callback=note,
         options={"initial_trust_radius": radius, "gtol": 0.0, "maxiter": run.limit + 1},
     )
-    run.stop(f"loss: rounding hides any further decrease ({end.message})", end.status == 2)
+    # SciPy sees no decrease promised. That is an end only if Newton's step promises none either.
+    s = _solve(run.point.hessian(run.kind), -run.point.gradient)
+    smallest = max(run.ftol, torch.finfo(run.point.w.dtype).eps) * abs(run.point.loss)
+    if end.status == 2 and s is not None and -0.5 * float(run.point.gradient @ s) <= smallest:
+        run.stop(f"loss: rounding hides any further decrease ({end.message})", True)
+    run.stop(f"step: stalled, the model's minimiser was not found ({end.message})")
+
+
+def _finite(run: Run) -> bool:
+    """Whether the Hessian is; ends the run if not."""
+    finite = bool(run.point.hessian(run.kind).isfinite().all())
+    if not finite:
+        run.stop("not finite: NaN or infinity in the Hessian")
+    return finite
 
 
 def _truncated(run: Run, radius: float) -> None:
@@ -132,6 +148,9 @@ def _truncated(run: Run, radius: float) -> None:
         rtol = min(0.5, math.sqrt(float(point.gradient.norm()) / first))
         s, Hs = steihaug(H, point.gradient, radius, rtol)
         length, promised = float(s.norm()), -float(point.gradient @ s + 0.5 * (s @ Hs))
+        if not math.isfinite(promised):
+            run.stop("not finite: NaN or infinity in a product with the Hessian")
+            break
         trial = run.evaluate(point.w + s)
         ratio = (point.loss - trial.loss) / promised if promised else math.nan
         accepted = ratio > 0.15  # False for NaN
@@ -249,6 +268,8 @@ def levenberg_marquardt(
     while not run.message:
         if advance is not None:
             run.go_on_with(advance(len(run.history), run.point))
+        if not _finite(run):
+            break
         point, tried = run.point, mu
         g, H = point.gradient, point.hessian("gauss-newton")
         smallest = torch.finfo(H.dtype).eps * float(H.diagonal().max())
@@ -302,7 +323,7 @@ def gauss_newton(
     if solver is not None:
         require_solver(solver)
     run = Run(objective, w, "gauss-newton", **limits)
-    while not run.message:
+    while not run.message and (solver is not None or _finite(run)):
         direction = _direction(run.point, solver)
         if direction is None:
             run.stop("singular Hessian: not all parameters are determined; try levenberg_marquardt")

@@ -308,6 +308,68 @@ def test_float32(method):
     assert away.norm(dim=1).mean() < 0.05 * problem.grid.spacing[0]
 
 
+@each
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize(
+    "transform", [Translation(), Rigid(center=(128, 128))], ids=lambda t: type(t).__name__
+)
+def test_an_image_finds_back_to_itself(method, dtype, transform):
+    """All arrive, whatever the type; and who says converged has a gradient, or a promise, that is nothing."""
+    image, grid = mri(64)
+    image, truth = image.to(dtype), transform.identity().to(dtype)
+    objective = Registration(image, image, grid, transform).at(1.0)
+    start = truth.clone()
+    start[-2:] += torch.tensor([3.0, -5.0], dtype=dtype)
+    limits = {"iterations": 2000} if method is gradient_descent else {}
+    result = method(objective, start, **limits)
+    arrives = method is not gradient_descent or transform == Translation()  # it is slow where units differ
+    x = grid.points().to(dtype)
+    away = (transform(result.x, x) - transform(truth, x)).norm(dim=1).max()
+    assert away < 0.01 if arrives else result.loss < 0.1 * result.history[0].loss
+    assert result.x.dtype == dtype
+    eps = torch.finfo(dtype).eps
+    assert not result.converged or result.loss <= 100 * eps * result.history[0].loss
+
+
+BENT = {  # J = |w|^1.5 + w + 1: at 0 the gradient is 1, the Hessian infinite
+    "loss": lambda w: w.abs().pow(1.5).sum() + w.sum() + 1,
+    "gradient": lambda w: 1.5 * w.abs().sqrt() * w.sign() + 1,
+    "hessian": lambda w: (0.75 / w.abs().sqrt()).diag(),
+    "gauss_newton": lambda w: (0.75 / w.abs().sqrt()).diag(),
+}
+
+
+@each
+def test_derivatives_that_are_not_finite_end_the_run(method):
+    kind = {"hessian": "gauss-newton"} if method is newton_trust else {}
+    for start in (0.0, 1.0):  # from 1 the first full step of some ends at 0
+        cusp = method(Residual(lambda w: w.abs().sqrt() + 1), tensor([start]), **kind)
+        assert cusp.message.startswith("not finite: NaN or infinity in the gradient") or (
+            start and cusp.x < 0.1
+        )
+    ends = [method(Functions(**BENT), tensor([0.0]))]
+    if method is newton_trust:
+        ends.append(method(Functions(**BENT), tensor([0.0]), subproblem="krylov"))
+    for end in ends:
+        if method is gradient_descent:  # does not look at it
+            assert end.converged and float(end.x) == pytest.approx(-4 / 9, rel=1e-4)
+        else:
+            assert (end.converged, end.iterations) == (False, 0)
+            assert end.message.startswith("not finite: NaN or infinity in")
+
+
+def test_a_single_bright_pixel():
+    """It needs the hard case of the model at its start, where SciPy before 1.17 goes on for ever."""
+    spot = torch.zeros(24, 24, dtype=torch.float64)
+    spot[12, 12] = 1.0
+    transform = Rigid(center=(12, 12))
+    problem = Registration(spot, spot.roll(2, 0), Grid((24.0, 24.0), (24, 24)), transform)
+    for objective in (problem.at(0.0), Registration(spot, spot, problem.grid, transform).at(0.0)):
+        result = newton_trust(objective, transform.identity())
+        small = 1e-9 * abs(result.history[0].loss)
+        assert result.converged == (float(objective.gradient(result.x).norm()) <= small)
+
+
 def test_one_dimensional_shift():
     grid = Grid((40,), (80,))
     bump = lambda x: torch.exp(-0.5 * ((x - 20) / 3) ** 2)  # noqa: E731
