@@ -196,6 +196,15 @@ def test_the_overview_lists_what_there_is():
     assert set(re.findall(r"^   ~(\S+)$", listed, re.MULTILINE)) == homes
 
 
+@pytest.mark.parametrize("path", [page for page in pages() if page.parent.name == "book"], ids=name)
+def test_links_to_the_reference_lead_to_something(path: Path):
+    for page, target in re.findall(r"\]\(api/(\w+)\.md#([\w.]+)\)", path.read_text(encoding="utf-8")):
+        module = next(module for module in modules() if module.__name__.split(".")[1] == page)
+        home, _, names = target.removeprefix(module.__name__ + ".").partition(".")
+        assert home in public(module), f"{target} is not on the page {page}"
+        assert not names or hasattr(getattr(module, home), names)
+
+
 @pytest.mark.parametrize("folder", CHAPTERS)
 def test_chapters_stand_alone(folder: str):
     """No chapter draws, computes or checks with what belongs to another one."""
