@@ -66,8 +66,10 @@ def _notebook(text: str) -> str:
         lines = source.strip("\n").splitlines(keepends=True)
         cell = {"cell_type": "markdown", "id": identity, "metadata": {}, "source": lines}
         if kind == "code":
+            folded = {"outputs_hidden": True, "source_hidden": True}
+            metadata = ({"jupyter": folded} if "solution" in tags else {}) | ({"tags": tags} if tags else {})
             cell = {"cell_type": "code", "execution_count": None, "id": identity}
-            cell |= {"metadata": {"tags": tags} if tags else {}, "outputs": [], "source": lines}
+            cell |= {"metadata": metadata, "outputs": [], "source": lines}
         cells.append(cell)
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     about = {"kernelspec": kernel, "language_info": {"name": "python"}}

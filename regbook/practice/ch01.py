@@ -4,9 +4,10 @@ import math
 
 import torch
 
-from .report import close, wrong
+from .report import close, exercise, wrong
 
 
+@exercise
 def check_1_1(da, db, dx, dR):
     """The four derivatives of J at a = 1/6, b = 1/4, x = 3, R = 11/32."""
     right = {"da": 27 / 16, "db": 9 / 16, "dx": 3 / 32, "dR": -1 / 2}
@@ -29,6 +30,7 @@ def check_1_1(da, db, dx, dR):
     return "Right: two of them would have cost a run each forwards; backwards all four came at once."
 
 
+@exercise
 def check_1_2(divide):
     """``divide(u, du, v, dv)`` → (value, tangent) of the quotient of two dual numbers."""
     u, du, v, dv = 3.0, 0.7, -1.6, 0.4
@@ -57,6 +59,7 @@ def check_1_2(divide):
     return "Right: (q + q̇ε)(v + v̇ε) = u + u̇ε."
 
 
+@exercise
 def check_1_3(play_back):
     """``play_back(tape, output)``: sensitivities of entry ``output`` to all entries."""
     # z = x · y + x with x = 3, y = 5, and one entry after the output that has nothing to do with it
@@ -108,6 +111,7 @@ class _Cube(torch.autograd.Function):
         return 3 * ctx.saved_tensors[0] ** 2 * dot
 
 
+@exercise
 def check_1_4(hessian_times):
     """``hessian_times(f, w, v)``: H v, shape (p,)."""
     w, v = (torch.tensor(z, dtype=torch.float64) for z in ([0.5, -1.0, 2.0], [1.0, 3.0, -2.0]))
@@ -153,6 +157,7 @@ def check_1_4(hessian_times):
     return "Right: forward over reverse, and no Hessian was formed."
 
 
+@exercise
 def check_1_5(adjoint):
     """``adjoint(A, x, y)``: Aᵀy, of the shape of x."""
     generator = torch.Generator().manual_seed(0)
@@ -198,6 +203,7 @@ def check_1_5(adjoint):
     return "Right: the adjoint, from the code of A alone."
 
 
+@exercise
 def check_1_6(safe_length):
     """``safe_length(v)``: ‖v‖ with gradient 0 at 0."""
     v, origin = torch.tensor([0.6, -0.8, 1.2], dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
@@ -224,6 +230,7 @@ def check_1_6(safe_length):
     return "Right: the argument is safe before the root is taken."
 
 
+@exercise
 def check_1_7(tridiagonal):
     """``tridiagonal(push, n)``: the matrix, from at most three products J v."""
     for n in (2, 7, 12):

@@ -6,11 +6,12 @@ from scipy.interpolate import BSpline
 
 from regkit import Grid, coefficients, data, evaluate
 
-from .report import close, wrong
+from .report import close, exercise, wrong
 
 _bump = BSpline.basis_element(np.arange(-2.0, 3.0), extrapolate=False)
 
 
+@exercise
 def check_2_2(bspline):
     """``bspline(xi)``: the cubic B-spline with b(0) = 4, for a tensor of any shape."""
     xi = torch.linspace(-2.9, 2.9, 30, dtype=torch.float64).reshape(5, 6)
@@ -47,6 +48,7 @@ def _mu(omega):
     return bending[8] / values[8]
 
 
+@exercise
 def check_2_3(contrast_kept):
     """``contrast_kept(theta, width)``: the gain 1/(1 + θμ(2π/width))."""
     cases = [(0.5, 3.0), (10.0, 12.0), (300.0, 25.0)]
@@ -73,6 +75,7 @@ def check_2_3(contrast_kept):
     return "Right: the gain of a wave is 1/(1 + θμ)."
 
 
+@exercise
 def check_2_4(physical_gradient):
     """``physical_gradient(c, grid, x)``: shape (n, 2), per unit of length."""
     image, _ = data.mri(32)
@@ -105,6 +108,7 @@ def check_2_4(physical_gradient):
     return "Right: it agrees with central differences."
 
 
+@exercise
 def check_2_5(refine):
     """``refine(image, grid)``: the image on a grid twice as fine, with the same box."""
     image, grid = data.mri(64)

@@ -9,7 +9,7 @@ from regkit.optimize import newton_trust
 from regkit.registration import Registration
 from regkit.transforms import Affine
 
-from .report import close, wrong
+from .report import close, exercise, wrong
 
 
 def _shape(given, expected: tuple):
@@ -17,6 +17,7 @@ def _shape(given, expected: tuple):
         wrong(f"expected a tensor of shape {expected}, got {tuple(getattr(given, 'shape', ()))}.")
 
 
+@exercise
 def check_3_2(turn):
     """``turn(degrees, x, center)``: points (n, 2) rotated counter-clockwise about ``center``."""
     x = torch.rand(7, 2, generator=torch.Generator().manual_seed(5), dtype=torch.float64) * 20
@@ -67,6 +68,7 @@ def _differences(loss, w, step=1e-5):
     return torch.stack([(loss(w + e) - loss(w - e)) / (2 * step) for e in unit])
 
 
+@exercise
 def check_3_3(affine_gradient):
     """``affine_gradient(c, grid, reference, w)``: ∇J of ½ h₁h₂ Σ (T(Ax + b) − R)², shape (6,)."""
     c, grid, reference, w = _affine_case()
@@ -140,6 +142,7 @@ def _head():
     return objective, about.identity(), newton_trust(objective, w_true)
 
 
+@exercise
 def check_3_4(register, most=20):
     """``register(objective, w)``: at most ``most`` Jacobians to the minimum of the head."""
     objective, start, best = _head()
@@ -164,6 +167,7 @@ def check_3_4(register, most=20):
     return f"Right: at the minimum with {counted.jacobians} Jacobians and {counted.residuals} residuals."
 
 
+@exercise
 def check_3_5(shift_gradient):
     """``shift_gradient(c, grid, reference, w)``: ∇J of a shift, away from w = 0 too."""
     c, grid, reference, _ = _affine_case()
@@ -189,6 +193,7 @@ def check_3_5(shift_gradient):
     wrong("central differences at w = (1.3, −0.8) disagree.")
 
 
+@exercise
 def check_3_6(is_right):
     """``is_right(objective, w, starts)``: False if Newton finds a lower loss from one of the starts."""
     pair = data.hands_phantom(32)

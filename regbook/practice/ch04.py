@@ -2,9 +2,13 @@
 
 import numpy as np
 
-from .report import close, wrong
+from regbook.experiments import ch04 as experiments
+from regkit import Registration, data
+
+from .report import close, exercise, wrong
 
 
+@exercise
 def check_4_2(count_minima):
     """``count_minima(values)``: local minima inside a list; a flat valley counts once."""
     wave = list(np.cos(np.linspace(0.01, 6 * np.pi, 400)))
@@ -26,10 +30,11 @@ def check_4_2(count_minima):
     return "Right."
 
 
-def check_4_3(scales):
-    """``scales(coarsest, finest, number)``: equal factors, from coarse to fine."""
+@exercise
+def check_4_3(scales_between):
+    """``scales_between(coarsest, finest, number)``: equal factors, from coarse to fine."""
     coarsest, finest, number = 1e3, 1e-2, 6
-    given = np.asarray(scales(coarsest, finest, number), dtype=float)
+    given = np.asarray(scales_between(coarsest, finest, number), dtype=float)
     right = 10 ** np.linspace(3, -2, 6)
     if given.shape != right.shape:
         wrong(f"expected {number} scales, got {given.shape}.")
@@ -44,3 +49,21 @@ def check_4_3(scales):
     if not close(np.log(given), np.log(right)):
         wrong("the factors from one scale to the next are not all the same.")
     return "Right: evenly spaced in log θ."
+
+
+@exercise
+def check_4_4(coarsest, scales):
+    """At most 30 Hessians, through so many scales from ``coarsest`` on, to a map right to 0.1 cells."""
+    if not coarsest >= 1e-3 or scales != int(scales) or scales < 1:
+        wrong(f"expected a coarsest θ from 0.001 on and a number of scales, got {coarsest} and {scales}.")
+    pair = data.hands_phantom(32)
+    problem = Registration(pair.template, pair.reference, pair.grid)
+    w, hessians = experiments.schedule(problem, float(coarsest), int(scales))
+    error = experiments.map_error(pair, w)
+    if error > 0.1 and scales == 1:
+        wrong(f"one scale is the finest alone; its map is wrong by {error:.1f} cells.")
+    if error > 0.1:
+        wrong(f"the map is wrong by {error:.1f} cells: the first scale is too fine, or far from the next.")
+    if hessians > 30:
+        wrong(f"the map is right, after {hessians} Hessians; 30 are allowed. Do you need all these scales?")
+    return f"Right: {hessians} Hessians, and a map that is right to {error:.3f} cells."

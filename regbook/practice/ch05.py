@@ -4,9 +4,10 @@ import math
 
 import torch
 
-from .report import close, wrong
+from .report import close, exercise, wrong
 
 
+@exercise
 def check_5_2(euler):
     """``euler(w, H, rate, theta, following)``: Euler's prediction, straight in log θ; rate = ∂θ∇J."""
     generator = torch.Generator().manual_seed(5)
@@ -37,6 +38,7 @@ def check_5_2(euler):
     return "Right."
 
 
+@exercise
 def check_5_3(adams):
     """``adams(w, t, t_before, h, h_before)``: the line through two tangents, integrated over h."""
     w, h, before = torch.tensor([1.0, -2.0]).double(), 0.3, 0.5

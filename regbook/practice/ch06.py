@@ -4,9 +4,10 @@ import numpy as np
 import scipy.linalg
 import torch
 
-from .report import close, wrong
+from .report import close, exercise, wrong
 
 
+@exercise
 def check_6_2(gradient_left):
     """``gradient_left(H, B)``: max |1 − λ| over the eigenvalues of B⁻¹H."""
     random = np.random.default_rng(6)
@@ -30,6 +31,7 @@ def check_6_2(gradient_left):
     return "Right."
 
 
+@exercise
 def check_6_3(fair_gain):
     """``fair_gain(loss, stay, predicted, theta_old, theta_new)``: both judged at the new θ."""
 

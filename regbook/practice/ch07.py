@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from .report import close, wrong
+from .report import close, exercise, wrong
 
 
 def _camera(cells, factor, shift):
@@ -15,6 +15,7 @@ def _camera(cells, factor, shift):
     return matrix
 
 
+@exercise
 def check_7_2(camera):
     """``camera(cells, factor, shift)``: means over ``factor`` cells, the first beginning at ``shift``."""
     for cells, factor, shift in ((12, 3, 1), (12, 3, 0), (8, 2, 2), (12, 4, -3), (6, 3, 7)):
@@ -38,6 +39,7 @@ def check_7_2(camera):
     return "Right."
 
 
+@exercise
 def check_7_3(normal_product):
     """``normal_product(A, f)``: AᵀA f from one call of A and its reverse mode."""
     random = torch.Generator().manual_seed(7)
@@ -67,6 +69,7 @@ def check_7_3(normal_product):
     return "Right: one call of A, and one sweep back."
 
 
+@exercise
 def check_7_4(discrepancy):
     """``discrepancy(strengths, norms, noise, m)``: the largest λ with norm ≤ noise √m."""
     strengths = torch.tensor([0.3, 0.01, 3.0, 0.1, 1.0, 0.03], dtype=torch.float64)

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from .report import close, wrong
+from .report import close, exercise, wrong
 
 
 def _example(columns=3, parameters=2):
@@ -11,6 +11,7 @@ def _example(columns=3, parameters=2):
     return tuple(random.normal(size=shape) for shape in ((9, columns), (9, parameters), (9, columns), (9,)))
 
 
+@exercise
 def check_8_2(kaufman):
     """``kaufman(A, D)``: P⊥D = D − A (AᵀA)⁻¹ AᵀD."""
     A, D, *_ = _example()
@@ -33,6 +34,7 @@ def check_8_2(kaufman):
     return "Right: one projection, nothing differentiated."
 
 
+@exercise
 def check_8_3(slope):
     """``slope(A, dA, b)``: P⊥D + A (AᵀA)⁻¹ E, compared with central differences."""
     A, _, dA, b = _example()
@@ -64,6 +66,7 @@ def check_8_3(slope):
     return "Right."
 
 
+@exercise
 def check_8_4(share):
     """``share(A, D)``: ‖P⊥D‖² / ‖D‖²."""
     A, D = _example(parameters=1)[:2]

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from .report import close, wrong
+from .report import close, exercise, wrong
 
 
 def _system(seed=9, n=5):
@@ -13,6 +13,7 @@ def _system(seed=9, n=5):
     return *matrices, random.normal(size=n), random.normal(size=n)
 
 
+@exercise
 def check_9_2(tangent):
     """``tangent(A, A_dot, b, b_dot)``: ẋ = A⁻¹(ḃ − Ȧ x)."""
     A, A_dot, b, b_dot = _system()
@@ -36,6 +37,7 @@ def check_9_2(tangent):
     return "Right: the same matrix, another right-hand side."
 
 
+@exercise
 def check_9_3(residual_polynomial):
     """``residual_polynomial(alphas, betas, value)``: p(λ) with p ← p − αλq, q ← p + βq."""
     alphas, betas, value = [0.5, 0.25, 0.4], [0.3, 0.6, 0.2], 3.0
@@ -63,6 +65,7 @@ def check_9_3(residual_polynomial):
     return "Right."
 
 
+@exercise
 def check_9_4(depends_on_rounding):
     """``depends_on_rounding(f, x)``: does f(x) change by more than 1 % for moves of 1e-10?"""
     x = torch.linspace(1, 2, 4, dtype=torch.float64)

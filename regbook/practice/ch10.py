@@ -5,9 +5,10 @@ import math
 import numpy as np
 import torch
 
-from .report import close, wrong
+from .report import close, exercise, wrong
 
 
+@exercise
 def check_10_2(filter_factors):
     """``filter_factors(A, b, f0, f)``: vᵢᵀ(f − f₀) / vᵢᵀ(f* − f₀) for rising eigenvalues of AᵀA."""
     random = np.random.default_rng(10)
@@ -36,6 +37,7 @@ def check_10_2(filter_factors):
     return "Right: near 0 where f still is at its start, near 1 where it has arrived."
 
 
+@exercise
 def check_10_3(work_to_reach):
     """``work_to_reach(products, errors, target)``: the work at which the error is at the target for good."""
     products, errors = [10, 30, 70, 90, 200, 250, 300], [40.0, 12.0, 15.0, 11.0, 9.0, 8.0, 7.5]
@@ -64,6 +66,7 @@ def check_10_3(work_to_reach):
     return "Right."
 
 
+@exercise
 def check_10_4(steps_without_a_tape):
     """``steps_without_a_tape(residual, w, steps)``: Gauss-Newton's steps, and no tape behind the result."""
     times = torch.linspace(0, 1, 7, dtype=torch.float64)

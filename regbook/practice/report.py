@@ -1,5 +1,10 @@
 """What all checkers share."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+
 import numpy as np
 import torch
 
@@ -7,10 +12,62 @@ import torch
 class Wrong(AssertionError):
     """An answer that is not right yet; the message says what seems to be the matter."""
 
+    def _render_traceback_(self) -> list[str]:
+        """In Jupyter the message alone: the lines of the checker tell the reader nothing."""
+        return [str(self)]
+
+
+class NotDone(Exception):
+    """The reader's function has returned nothing yet."""
+
+
+class Verdict(str):
+    """What a checker says; Jupyter shows it without quotation marks."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
 
 def wrong(message: str):
     """Stop, with a message for the reader."""
     raise Wrong(message)
+
+
+def exercise(check: Callable[..., str]) -> Callable[..., Verdict]:
+    """A checker that says "9.2: not done yet." while an answer is ``...``, or a function without a result.
+
+    The number is that in the name of the checker, ``check_9_2``.
+    """
+    number = ".".join(check.__name__.split("_")[1:])
+
+    @wraps(check)
+    def checked(*answers, **named) -> Verdict:
+        try:
+            return Verdict(check(*map(_asked, answers), **{name: _asked(a) for name, a in named.items()}))
+        except NotDone:
+            return Verdict(f"{number}: not done yet.")
+
+    return checked
+
+
+def _asked(answer):
+    """The answer; if it is a function, one that stops where the reader has written none."""
+    if answer is None or answer is ...:
+        raise NotDone
+    if not callable(answer):
+        return answer
+    began = False
+
+    @wraps(answer)
+    def function(*arguments, **named):
+        nonlocal began
+        result = answer(*arguments, **named)
+        if not began and (result is None or result is ...):
+            raise NotDone
+        began = True  # from here on None is an answer, and the checker's to judge
+        return result
+
+    return function
 
 
 def close(given, right, tolerance: float = 1e-8) -> bool:

@@ -131,11 +131,3 @@ def test_every_test_of_a_claim_has_its_claim():
     labels = [label for path in sorted((ROOT / "book").glob("*.ipynb")) for label in claims(path)]
     assert len(labels) == len(set(labels)), "expected each label once in the book"
     assert claims_with_tests() <= set(labels), f"claimed nowhere: {sorted(claims_with_tests() - set(labels))}"
-
-
-@each_chapter
-def test_exercises_have_solutions_that_are_executed_and_folded(path: Path):
-    solutions = [cell for cell in cells(path, "code") if "solution" in tags(cell)]
-    assert solutions, "expected code cells with the tag solution"
-    for cell in solutions:
-        assert "hide-cell" in tags(cell), f"a solution that is not folded:\n{cell.source}"

@@ -56,3 +56,22 @@ def test_4_3_names_the_error(answer, says):
 
 def test_4_3_accepts_the_solution():
     assert practice.check_4_3(np.geomspace).startswith("Right")
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ((1e-3, 1), "the finest alone"),
+        ((0.01, 2), "wrong by"),
+        ((10.0, 20), "30 are allowed"),
+        ((10.0, 1.5), "expected a coarsest"),
+        ((-1.0, 2), "expected a coarsest"),
+    ],
+)
+def test_4_4_names_the_error(answer, says):
+    with pytest.raises(AssertionError, match=says):
+        practice.check_4_4(*answer)
+
+
+def test_4_4_accepts_the_solution():
+    assert practice.check_4_4(coarsest=10.0, scales=2).startswith("Right")

@@ -1,10 +1,17 @@
 """What all checkers of the exercises share."""
 
+import importlib
+import inspect
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from regbook.practice.report import Wrong, close, wrong
+from regbook import practice
+from regbook.practice.report import Wrong, close, exercise, wrong
+
+PRACTICE = Path(practice.__file__).parent
 
 
 @pytest.mark.parametrize(
@@ -30,3 +37,39 @@ def test_the_tolerance_is_that_of_the_caller():
 def test_wrong_speaks_to_the_reader():
     with pytest.raises(Wrong, match="the sign is the other one"):
         wrong("the sign is the other one")
+
+
+CHECKERS = [
+    check
+    for number in range(1, 100)
+    if (PRACTICE / f"ch{number:02d}.py").is_file()
+    for name, check in vars(importlib.import_module(f"regbook.practice.ch{number:02d}")).items()
+    if name.startswith("check_")
+]
+VALUES = ("check_1_1", "check_4_4")  # these ask for numbers, all others for functions
+
+
+@pytest.mark.parametrize("nothing", [None, ...])
+@pytest.mark.parametrize("check", CHECKERS, ids=lambda check: check.__name__)
+def test_a_checker_says_that_nothing_is_done_yet(check, nothing):
+    number = check.__name__.removeprefix("check_").replace("_", ".")
+    answer = nothing if check.__name__ in VALUES else lambda *_, **__: nothing
+    given = {name: answer for name in inspect.signature(check).parameters}
+    assert check(**given) == check(*given.values()) == f"{number}: not done yet."
+    assert check(*([nothing] * len(given))) == f"{number}: not done yet."
+
+
+def test_a_function_that_began_may_answer_none():
+    @exercise
+    def check_7_7(answer):
+        return f"{answer(1)}, {answer(2)}"
+
+    assert check_7_7(lambda value: value if value == 1 else None) == "1, None"
+    assert check_7_7(lambda value: None if value == 1 else value) == "7.7: not done yet."
+
+
+def test_jupyter_shows_the_words_of_a_checker_alone():
+    assert repr(CHECKERS[0](..., ..., ..., ...)) == "1.1: not done yet."
+    with pytest.raises(Wrong) as caught:
+        wrong("the sign is the other one")
+    assert caught.value._render_traceback_() == ["the sign is the other one"]

@@ -25,7 +25,8 @@ COPIED += (
     "CHANGELOG.md",
 )
 ALONE = (
-    "format: jb-book\nroot: book/11_example\nchapters:\n  - file: book/glossary\n  - file: book/references\n"
+    "format: jb-book\nroot: book/11_example\nchapters:\n  - file: book/glossary\n  - file: book/notation\n"
+    "  - file: book/references\n"
 )
 BUILD = """
 from tools import book, copies
@@ -79,7 +80,8 @@ def test_its_style_is_that_of_the_rest(project):
 
 @pytest.mark.slow
 def test_it_passes_the_rules_of_chapters_and_its_own_tests(project):
-    rules = ["tests/book/test_notebooks.py", "tests/book/test_cards.py", "tests/book/test_questions.py"]
+    named = ("notebooks", "cards", "questions", "exercises", "glossary", "notation")
+    rules = [f"tests/book/test_{name}.py" for name in named]
     own = [place.replace("NN", "11") for place in new_chapter.FILES.values() if place.startswith("tests/")]
     chosen = [
         "-q",
