@@ -133,6 +133,7 @@ def integrate(
         tensor([4., 3., 2.])
     """
     require_words(method=(method, ("euler", "heun")), hessian=(hessian, HESSIANS))
+    thetas = list(thetas)
     scales(thetas, variable)
     rate, path = partial(tangent, problem, variable=variable, hessian=hessian), [w0]
     for theta, following in pairwise(thetas):
@@ -259,7 +260,9 @@ def follow(
         begin, jumping = time.perf_counter(), plan.jumping
         stage = _Stage(problem, theta, variable, hessian)
         prediction = _predict("none" if jumping else predictor, nodes, stage) if nodes else w0
-        point, newton = stage.point(prediction), stage.newton(prediction)
+        point = stage.point(prediction)
+        prediction = point.w  # in the type of the images
+        newton = stage.newton(prediction)
         error = math.inf if newton is None else length(problem, prediction, newton, theta)
         start = point.loss, float(point.gradient.norm())
         step = Step(theta, prediction, *start, error, prediction, *start, cells=cells)

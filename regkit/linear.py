@@ -160,7 +160,7 @@ class CG(_Iteration, Solver):
         """As ``Solver.prepare``. The run is an ordinary program of b, x0 and A: AD goes through it."""
 
         def solve(b: torch.Tensor, x0: torch.Tensor | None = None) -> Solution:
-            return self.run(A, b, x0, self.limit(b))[0]
+            return self.run(A, b, x0, self.limit(_values(b)))[0]
 
         return solve
 
@@ -265,7 +265,7 @@ class Cholesky(Solver):
             return matrix, factor
 
         def solve(b: torch.Tensor, x0: torch.Tensor | None = None) -> Solution:
-            _start(b, x0)
+            _start(_values(b), x0)
             require(b.isfinite().all(), "expected a right-hand side of finite numbers, got NaN or infinity")
             matrix, factor = factorised(len(b), b.dtype, b.device)
             x = torch.cholesky_solve(b.reshape(len(b), -1), factor).reshape(b.shape)
@@ -307,6 +307,7 @@ class CGLS(_Iteration):
         """The function (b, x0=None) ↦ ``Solution`` for b (m,) or (m, k), and x0 of the shape of x."""
 
         def solve(b: torch.Tensor, x0: torch.Tensor | None = None) -> Solution:
+            _values(b)
             rhs = A.adjoint(b)
             x0, target, limit = _start(rhs, x0), self.target(rhs), self.limit(rhs)
             d = b if x0 is None else b - A.forward(x0)
@@ -332,6 +333,15 @@ class CGLS(_Iteration):
     def solve(self, A: Operator, b: torch.Tensor, x0: torch.Tensor | None = None) -> Solution:
         """``prepare(A)`` for one right-hand side."""
         return self.prepare(A)(b, x0)
+
+
+def _values(b: torch.Tensor) -> torch.Tensor:
+    """b without its derivatives, after a look at what it is; it may be a ``dual.Dual``."""
+    kind = type(b).__name__
+    require(hasattr(b, "detach"), f"expected b as a tensor, got {kind}: convert it with torch.as_tensor(b)")
+    values, real = b.detach(), b.detach().is_floating_point()
+    require(real, f"expected a floating-point right-hand side b, got {values.dtype}: real, with b.double()")
+    return values
 
 
 def _dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

@@ -124,6 +124,7 @@ def multilevel(
         [64, 64, 256, 256, 1024, 1024]
     """
     steps, stopped = [], False
+    thetas = thetas if isinstance(thetas, Adaptive) else list(thetas)  # for all levels
 
     def watch(step: Step) -> bool:
         nonlocal stopped

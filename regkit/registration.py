@@ -28,7 +28,7 @@ from typing import Literal
 
 import torch
 
-from regkit._require import image_tensor, require, require_words
+from regkit._require import image_tensor, real_tensor, require, require_words
 from regkit.distances import SSD, Distance
 from regkit.grid import Grid
 from regkit.motions import Motion
@@ -89,7 +89,7 @@ class Registration:
         require(known, f"expected a Regulariser, such as regularizers.Quadratic, got {self.regulariser!r}")
         images = {"template": image_tensor(self.template), "reference": image_tensor(self.reference)}
         if self.weights is not None:
-            images["weights"] = torch.as_tensor(self.weights).to(images["reference"])
+            images["weights"] = real_tensor(self.weights, "weights", images["reference"])
         for name, image in images.items():
             shape = tuple(image.shape)
             expected = (self.grids[1] if name == "template" else self.grid).shape
@@ -184,6 +184,7 @@ class Objective:
         It has .loss and .residual; for order 1 also .gradient, .jacobian and what is
         Gauss-Newton's; for order 2 the exact .hessian() and .curvature().
         """
+        w = real_tensor(w, "parameters", self.problem.reference)
         template = evaluate(self.coefficients, self.problem.grids[1], self.problem.motion(w), order)
         return Evaluation(self, w, template if order else (template,))
 
@@ -225,6 +226,7 @@ class Objective:
             Σ (ȧᵢ∇Tᵢ + aᵢ∇Ṫᵢ)ᵀ ∂yᵢ/∂w,    ȧ = ∂²D/∂t² Ṫ + ∂²D/∂t∂s Ṙ.
         """
         problem, point = self.problem, self.point(w, 1)
+        w = point.w
         template_rate, reference_rate = (basis.theta_derivative(self.theta) for basis in problem.bases)
         value, slope = evaluate(template_rate, problem.grids[1], problem.motion(w), 1)
         rate = problem.distance.curvature(*point.images, "exact") @ value

@@ -28,7 +28,7 @@ import numpy as np
 import scipy.linalg
 import torch
 
-from regkit._require import image_tensor, points_tensor, require
+from regkit._require import floating, image_tensor, points_tensor, require, tensor
 from regkit.grid import Grid
 
 # In one pass. Its (4^d, n) tables must fit into the processor's cache, and should be small enough that the
@@ -248,7 +248,7 @@ def evaluate(
     Args:
         c (m₁, …, m_d): the coefficients, in the unit of the grey values.
         grid: the box and its cells, of the shape of ``c``.
-        x (n, d, in the unit of ``grid.extent``): the points.
+        x (n, d, in the unit of ``grid.extent``): the points, a tensor, an array or a list.
         order: how many derivatives are wanted, 0, 1 or 2.
 
     Returns:
@@ -266,10 +266,11 @@ def evaluate(
         >>> value.tolist(), tuple(gradient.shape), tuple(hessian.shape)
         ([1.000, 1.928, 0.000], (3, 1), (3, 1, 1))
     """
+    c = floating(tensor(c, "coefficients"), "coefficients")
     shape = tuple(c.shape)
     require(shape == grid.shape, f"expected coefficients of shape {grid.shape}, got {shape}")
     require(order in (0, 1, 2), f"expected order 0, 1 or 2, got {order}")
-    points_tensor(x, grid.dim)
+    x = points_tensor(x, grid.dim, c)
     padded = torch.nn.functional.pad(c, (4, 4) * grid.dim)
     h = torch.tensor(grid.spacing, dtype=x.dtype, device=x.device)[:, None]
     neighbours = _neighbours(padded, grid.shape)

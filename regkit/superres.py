@@ -23,7 +23,7 @@ from functools import cached_property
 
 import torch
 
-from regkit._require import require
+from regkit._require import real_tensor, require, tensor
 from regkit.grid import Grid
 from regkit.operators import ParametricOperator
 from regkit.spline import coefficients, evaluate, smoothing_modes
@@ -135,6 +135,7 @@ class SuperResolution:
     window: Window | None = None
 
     def __post_init__(self):
+        object.__setattr__(self, "templates", tensor(self.templates, "templates"))
         shape, fine = tuple(self.templates.shape), self.grid.shape
         fits = len(shape) == 3 and min(shape) > 0 and len(fine) == 2 and fine[0] % shape[1] == 0
         fits = fits and (fine[0] // shape[1] * shape[1], fine[0] // shape[1] * shape[2]) == fine
@@ -229,7 +230,7 @@ class Stacked(ParametricOperator):
     """
 
     def __init__(self, problem: SuperResolution, w: torch.Tensor):
-        w = w.detach().to(problem.templates)
+        w = real_tensor(w, "parameters", problem.templates).detach()
         require(w.isfinite().all(), "expected finite parameters, got NaN or infinity among them")
         self.problem, self.data_rows = problem, problem.templates.numel()
         self.shape = len(problem.b), problem.grid.count
@@ -249,16 +250,24 @@ class Stacked(ParametricOperator):
         (m1, m2), (along_x, along_y) = self.problem.grid.shape, self._inverse
         return (along_y @ (along_x @ f.reshape(m1, -1)).reshape(m1, m2, -1)).flatten(0, 1)
 
+    @staticmethod
+    def _columns(f: torch.Tensor, name: str, n: int) -> torch.Tensor:
+        shape = tuple(f.shape)
+        require(
+            shape[:1] == (n,), f"expected {name} of shape ({n},) or ({n}, k), got {shape}: flatten images"
+        )
+        return f.reshape(n, -1)
+
     def forward(self, f: torch.Tensor) -> torch.Tensor:
         """A f: (n,) → (m,), or (n, k) → (m, k)."""
-        columns = f.reshape(len(f), -1)
+        columns = self._columns(f, "f", self.shape[1])
         data = self._matrix @ self._filter(columns)
         rows = torch.cat([data, self.problem.scales[1] * slopes(columns, self.problem.grid)])
         return rows.reshape(-1, *f.shape[1:])
 
     def adjoint(self, y: torch.Tensor) -> torch.Tensor:
         """Aᵀ y: (m,) → (n,), or (m, k) → (n, k)."""
-        columns = y.reshape(len(y), -1)
+        columns = self._columns(y, "y", self.shape[0])
         data = self._filter(self._transposed @ columns[: self.data_rows])
         smooth = self.problem.scales[1] * slopes_adjoint(columns[self.data_rows :], self.problem.grid)
         return (data + smooth).reshape(-1, *y.shape[1:])
