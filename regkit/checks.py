@@ -10,7 +10,7 @@ import torch
 from regkit._require import require
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TaylorResult:
     """What ``taylor_test`` measured.
 

@@ -45,6 +45,10 @@ class System:
     x0: torch.Tensor | None
     solver: Solver
 
+    def __getstate__(self) -> dict:
+        """A copy prepares its solver again: functions cannot be pickled."""
+        return {name: value for name, value in vars(self).items() if name != "_solve"}
+
     @property
     def start(self) -> torch.Tensor | None:
         """x0 as numbers."""

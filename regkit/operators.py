@@ -272,6 +272,10 @@ class Jacobian(Operator):
     function: Map
     at: Tensor
 
+    def __getstate__(self) -> dict:
+        """A copy traces its function again: what torch.func leaves cannot be pickled."""
+        return {name: value for name, value in vars(self).items() if name != "_reversed"}
+
     @cached_property
     def _reversed(self) -> tuple:
         return torch.func.vjp(self.function, self.at)

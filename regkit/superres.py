@@ -232,7 +232,7 @@ class Stacked(ParametricOperator):
     def __init__(self, problem: SuperResolution, w: torch.Tensor):
         w = real_tensor(w, "parameters", problem.templates).detach()
         require(w.isfinite().all(), "expected finite parameters, got NaN or infinity among them")
-        self.problem, self.data_rows = problem, problem.templates.numel()
+        self.problem, self.w, self.data_rows = problem, w, problem.templates.numel()
         self.shape = len(problem.b), problem.grid.count
         self._inverse = [_interpolation(cells, w) for cells in problem.grid.shape]
 
@@ -244,6 +244,10 @@ class Stacked(ParametricOperator):
         shape = (self.data_rows, self.shape[1])
         self._matrix = _sparse(self._pixel, self._column, value, shape)
         self._transposed = _sparse(self._column, self._pixel, value, shape[::-1])
+
+    def __reduce__(self):
+        """A copy is made anew: torch cannot copy sparse matrices."""
+        return type(self), (self.problem, self.w)
 
     def _filter(self, f: torch.Tensor) -> torch.Tensor:
         """Values to spline coefficients, (n, k): B⁻¹ along both axes. It is its own adjoint."""

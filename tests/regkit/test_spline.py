@@ -457,7 +457,7 @@ def test_evaluate_errors(random):
     with pytest.raises(ValueError, match=r"expected points of shape \(n, 2\), got \(2,\)"):
         evaluate(c, grid, torch.zeros(2).double())
     with pytest.raises(ValueError, match="expected points of shape"):
-        evaluate(c, grid, [[1.0, 2.0]])
+        evaluate(c, grid, [1.0, 2.0])
     for order in (3, -1, "all"):
         with pytest.raises(ValueError, match=f"expected order 0, 1 or 2, got {order}"):
             evaluate(c, grid, grid.points(), order)
