@@ -19,7 +19,7 @@ WIDTH = 100  # of prose
 SHORTEST = 8  # letters of the last line of a paragraph, in two words: one alone reads like a slip
 HEADING = re.compile(r"^([A-Z]\w+):$", re.MULTILINE)
 DONE = {module.__name__ for module in modules()} - {"regbook.explore"}
-FILES = [ROOT.joinpath(*name.split(".")).with_suffix(".py") for name in (*DONE, "regkit._require")]
+FILES = [ROOT.joinpath(*name.split(".")).with_suffix(".py") for name in (*sorted(DONE), "regkit._require")]
 
 
 def documented() -> Iterator[tuple[str, object]]:

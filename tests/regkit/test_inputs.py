@@ -95,7 +95,10 @@ def test_images_of_other_types_are_refused(dtype):
             SuperResolution(torch.stack([image, image]), Grid(GRID.extent, (32, 32)))
 
 
-@pytest.mark.parametrize("thing", ["a word", None, [[1, 2], [3]], {"a": 1}, object()], ids=repr)
+NO_IMAGES = ["a word", None, [[1, 2], [3]], {"a": 1}, object()]
+
+
+@pytest.mark.parametrize("thing", NO_IMAGES, ids=lambda thing: type(thing).__name__)
 def test_what_is_no_image_is_refused(thing):
     calls = [
         lambda: SmoothingBasis(thing),
