@@ -10,6 +10,7 @@ from pybtex.plugin import register_plugin
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
+from regbook.explore.page import once
 from tools import downloads, executed, references, sections, times
 from tools.chapters import chapters
 from tools.toc import ROOT
@@ -30,11 +31,14 @@ def outputs(app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def repair(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Give citations a role that fits their list, arrows a name, and the download button what readers use."""
+    """Give citations a role that fits their list, arrows a name, and the download button what readers use.
+
+    The code that all figures of a page have in common stands in it once.
+    """
     # A list may hold list items only, and "doc-biblioentry" is deprecated (WAI-ARIA, DPUB-ARIA 1.1).
     if "body" in context:
         entry = r'(<div class="citation" id="[^"]*") role="doc-biblioentry"'
-        context["body"] = re.sub(entry, r'\1 role="listitem"', context["body"])
+        context["body"] = once(re.sub(entry, r'\1 role="listitem"', context["body"]))
     # The arrow that unfolds a list in the side bar has no text that a screen reader could read out.
     if "generate_toctree_html" in context:
         generate = context["generate_toctree_html"]

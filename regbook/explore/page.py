@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import io
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -22,6 +23,7 @@ from regbook.explore.frames import Film, base64_text, both
 if TYPE_CHECKING:
     from regbook.explore import Guess
 
+_BEGIN, _END = "// the code of all figures", "// the end of this code"
 NARROW = 550  # pixels: in a narrower window the narrow drawing is shown, where no script measures the figure
 
 
@@ -47,12 +49,12 @@ def figure_html(
     said = f'<div class="rk-said">{readout}</div>{fixed}'
     name = html.escape(f"Interactive figure: {title}" if title else "Interactive figure")
     return f"""<figure class="rk" role="group" aria-label="{name}">
-<style>{_file("explore.css")}</style>
+{_style()}
 {heading}{_folded(body, said, question) if question else body + said}
 <script type="application/json">{json_text(sent)}</script>
 <script>(() => {{
 const figure = document.currentScript.closest("figure");
-{"".join(map(_file, scripts))}
+{_code(*scripts)}
 rk.start(figure, {run});
 }})();</script>
 </figure>"""
@@ -72,12 +74,12 @@ class Still:
     def html(self) -> str:
         fixed = f'<p class="rk-caption">{html.escape(self.caption)}</p>' if self.caption else ""
         return f"""<figure class="rk">
-<style>{_file("explore.css")}</style>
+{_style()}
 {picture_html(self.films, self.alt)}{fixed}
 <script type="application/json">{json_text([film.data() for film in self.films])}</script>
 <script>(() => {{
 const figure = document.currentScript.closest("figure");
-{_file("picture.js")}
+{_code("picture.js")}
 pictures(figure, JSON.parse(figure.querySelector("script[type='application/json']").textContent));
 }})();</script>
 </figure>"""
@@ -109,6 +111,26 @@ def picture_html(films: Sequence[Film], alt: str) -> str:
 
 def _file(name: str) -> str:
     return (resources.files(__package__) / name).read_text("utf-8")
+
+
+def _style() -> str:
+    return f'<style class="rk-style">{_file("explore.css")}</style>'
+
+
+def _code(*names: str) -> str:
+    return "\n".join([_BEGIN, *map(_file, names), _END])
+
+
+def once(page: str) -> str:
+    """A page of many figures, in which the code that each of them brings along stands once."""
+    figures = re.compile(f"{re.escape(_BEGIN)}.*?{re.escape(_END)}", re.DOTALL)
+    if not figures.search(page):
+        return page
+    code = _code("picture.js", "explore.js", "plot.js")
+    shared = f"const regbookFigures = (figure) => {{\n{code}\nreturn {{ rk, pictures }};\n}};"
+    page = figures.sub("const { rk, pictures } = regbookFigures(figure);", page.replace(_style(), ""))
+    first = page.index('<figure class="rk"')
+    return f"{page[:first]}{_style()}<script>{shared}</script>{page[first:]}"
 
 
 def _folded(body: str, said: str, question: dict) -> str:

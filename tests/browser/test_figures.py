@@ -19,6 +19,7 @@ from playwright.sync_api import expect
 
 from regbook.explore import Guess, explore, page_widget
 from regbook.explore.frames import base64_text, decode
+from regbook.explore.page import once
 from regbook.plots import COLORS, show, style
 
 from .figures import (
@@ -141,7 +142,7 @@ def demo(shown, tmp_path_factory) -> Path:
         axes[0].plot([1, 2], label="a line")
         axes[0].legend(fontsize=6)
     parts.append(show(still, alt="A line that rises, and nothing.").html())
-    path.write_text(PAGE.format("\n".join(parts)), encoding="utf-8")
+    path.write_text(once(PAGE.format("\n".join(parts))), encoding="utf-8")
     return path
 
 
@@ -366,7 +367,7 @@ def test_error_in_a_computed_figure_is_shown(open_page, tmp_path, shown):
 
 
 def test_figures_leave_no_names_behind(page):
-    assert page.evaluate("() => ['rk', 'figure', 'names'].filter((name) => name in window)") == []
+    assert page.evaluate("() => ['rk', 'figure', 'names', 'pictures'].filter((name) => name in window)") == []
 
 
 def test_without_scripts_a_still_picture_and_the_answer(open_page, demo, shown):

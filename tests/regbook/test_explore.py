@@ -12,6 +12,7 @@ import torch
 
 from regbook.explore import Choice, Guess, Slider, explore, live, page_widget
 from regbook.explore.frames import compose, decode
+from regbook.explore.page import once
 
 THETAS = np.logspace(-2, 2, 5)
 SIZE = {"figsize": (3.2, 2.0), "dpi": 80}
@@ -143,6 +144,20 @@ def test_page_needs_nothing_from_elsewhere(one):
     assert "@import" not in page and "url(" not in page
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
     assert not re.search(r'\sid="', page), "ids would clash where a page holds two figures"
+
+
+def test_the_code_of_all_figures_stands_in_a_page_once(one):
+    widget = page_widget("(root) => {}", alt="nothing").html()
+    page = f"<p>above</p>{one.html()}<p>between</p>{widget}<p>below</p>"
+    short = once(page)
+    for word in ("const pictures =", "const rk =", "Object.assign(rk", ".rk .rk-picture {"):
+        assert short.count(word) == 1 <= page.count(word)
+    assert len(page) - len(short) > 20_000, "bytes, for two figures"
+    assert re.sub(r"<(style|script).*?</\1>", "", short, flags=re.S) == re.sub(
+        r"<(style|script).*?</\1>", "", page, flags=re.S
+    )
+    assert page_data(short) == page_data(page) and short.count("rk.start(figure, rk.") == 2
+    assert once("<p>no figure</p>") == "<p>no figure</p>"
 
 
 def test_page_has_caption_and_alternative_text(one):
