@@ -250,6 +250,20 @@ def taylor_panels(tests: Mapping, orders: Sequence[int] = (0, 1, 2), size=(6.8, 
     return figure
 
 
+def taylor_words(tests: Mapping, orders: Sequence[int] = (0, 1, 2)) -> str:
+    """What ``taylor`` and ``taylor_panels`` show, in words, for ``show``.
+
+    Args:
+        tests: title ↦ what ``regkit.checks.taylor_test`` returns.
+        orders: the terms after which the remainder is drawn.
+    """
+    said = []
+    for name, test in tests.items():
+        terms = ", ".join(f"{test.slopes[q]:.2f} after term {q}" for q in orders)
+        said.append(f"{name}: slope {terms}.")
+    return f"Taylor remainders over the step on logarithmic axes. {' '.join(said)}"
+
+
 def family(ax, curves: Mapping, chosen=None, *, others="0.75", label: str | None = None, **line) -> None:
     """Many curves in grey, and the chosen one on top of them in colour.
 

@@ -25,6 +25,7 @@ from regbook.plots import (
     style,
     taylor,
     taylor_panels,
+    taylor_words,
 )
 from regkit.checks import taylor_test
 from regkit.grid import Grid
@@ -190,3 +191,13 @@ def test_no_other_map_of_colours_has_two_signs():
         if re.search(rf"""["'\\]{name}(_r)?["'\\]""", path.read_text(encoding="utf-8"))
     }
     assert not found
+
+
+def test_taylor_in_words_says_the_slopes():
+    test = taylor_test(lambda x: (x**3).sum(), torch.tensor([1.0, 2.0], dtype=torch.float64), order=2)
+    words = taylor_words({"a cube": test})
+    assert words.startswith("Taylor remainders over the step on logarithmic axes. a cube: slope ")
+    assert re.findall(r"(\d\.\d\d) after term (\d)", words) == [
+        (f"{test.slopes[q]:.2f}", f"{q}") for q in range(3)
+    ]
+    assert "after term 2" not in taylor_words({"a cube": test}, (0, 1))
