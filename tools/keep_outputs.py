@@ -41,7 +41,6 @@ def pytest_runtest_call(item):
     item.output_timeout = PATIENCE
     if notebook.passed < item.cell_num:
         pytest.skip("a cell before this one failed")
-    item.output_timeout = 120  # nbval waits five seconds for outputs: few, on a busy computer
     result = yield
     for output in item.test_outputs:
         if output.output_type == "stream" and output.name == "stderr":

@@ -202,13 +202,12 @@ def test_small_notebook(server, lab):
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), server[1] / "small.ipynb")
     figure = Figure(lab("small.ipynb"))
     expect(figure.root.get_by_role("button", name="This is my guess")).to_be_visible()
-    assert not figure.number.is_visible()
-    assert not figure.image.is_visible() and figure.root.get_by_text("The end is at").count() == 0
+    for part in (figure.number, figure.image, figure.root.get_by_text("The end is at")):
+        expect(part).to_be_hidden()
     expect(figure.root.get_by_role("button", name="This is my guess")).to_be_disabled()
-    figure.handle.press("ArrowRight")
-    figure.handle.press("ArrowRight")
+    figure.handle.press("End")  # a single move: Jupyter may tell the kernel of a second one after the click
     figure.root.get_by_role("button", name="This is my guess").click()
-    expect(figure.root.get_by_text("You guessed θ = 1.")).to_be_visible()
+    expect(figure.root.get_by_text("You guessed θ = 3.")).to_be_visible()
     expect(figure.image).to_be_visible()
     theta = Slider([0.5, 1.0, 2.0, 3.0]).value_at(moves_between_frames(figure))
     expect(figure.root.get_by_text(f"The end is at {8**theta:.3f}.")).to_be_visible()
