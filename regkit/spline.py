@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache, reduce
 from itertools import product
 from operator import add, mul
+from typing import Literal, overload
 
 import numpy as np
 import scipy.linalg
@@ -236,6 +237,10 @@ def _derivatives(padded: torch.Tensor, neighbours: tuple, u: torch.Tensor, order
     return partial
 
 
+@overload
+def evaluate(c: torch.Tensor, grid: Grid, x: torch.Tensor, order: Literal[0] = 0) -> torch.Tensor: ...
+@overload
+def evaluate(c: torch.Tensor, grid: Grid, x: torch.Tensor, order: int) -> tuple[torch.Tensor, ...]: ...
 def evaluate(
     c: torch.Tensor, grid: Grid, x: torch.Tensor, order: int = 0
 ) -> torch.Tensor | tuple[torch.Tensor, ...]:
