@@ -18,13 +18,12 @@ SECTIONS = ("Args", "Returns", "Raises", "Example", "Source")
 WIDTH = 100  # of prose
 SHORTEST = 8  # letters of the last line of a paragraph, in two words: one alone reads like a slip
 HEADING = re.compile(r"^([A-Z]\w+):$", re.MULTILINE)
-DONE = {module.__name__ for module in modules()} - {"regbook.explore"}
-FILES = [ROOT.joinpath(*name.split(".")).with_suffix(".py") for name in (*sorted(DONE), "regkit._require")]
+FILES = [*sorted((ROOT / "regkit").glob("*.py")), ROOT / "regbook" / "explore" / "__init__.py"]
 
 
 def documented() -> Iterator[tuple[str, object]]:
     """Every public class and function, and what is public in the classes, by its full name."""
-    for module in (module for module in modules() if module.__name__ in DONE):
+    for module in modules():
         for name in public(module):
             thing = getattr(module, name)
             yield f"{module.__name__}.{name}", thing
@@ -114,7 +113,7 @@ def paragraphs(path: Path) -> Iterator[str]:
             example = False
             for paragraph in docstring.split("\n\n"):
                 example = paragraph.startswith("Example:") or (example and not HEADING.match(paragraph))
-                if not example:
+                if not example and not paragraph.startswith(" "):
                     yield indent + paragraph.replace("\n", f"\n{indent}")
 
 

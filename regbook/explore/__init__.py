@@ -1,13 +1,13 @@
 """One slider, three surfaces: live in Jupyter, self-contained in the book's HTML, still without scripts.
 
-``explore`` takes a function that draws, and the values to draw it for. ``page_widget`` takes a figure that
-the page computes itself, in JavaScript.
+``explore`` takes a function that draws, and the values to draw it for. ``page_widget`` takes a
+figure that the page computes itself, in JavaScript.
 
-frames     what is drawn, as pixels and as small pictures
-narrow     the drawing for phones
-page       the <figure> of a page; what it looks like is in explore.css, what it does in picture.js (its
-           drawings) and explore.js (everything that moves)
-live       the same figure in Jupyter
+    frames     what is drawn, as pixels and as small pictures
+    narrow     the drawing for phones
+    page       the <figure> of a page; what it looks like is in explore.css, what it does in
+               picture.js (its drawings) and explore.js (everything that moves)
+    live       the same figure in Jupyter
 """
 
 from __future__ import annotations
@@ -40,8 +40,16 @@ GREEK = {name: chr(ord("α") + k) for k, name in enumerate(_NAMES.split())} | {"
 class Slider:
     """Numbers to slide over, evenly spaced on the screen.
 
-    ``label`` stands before the slider (if not given, the name: theta → θ), ``unit`` after the number.
-    ``format`` is a format specification (``".2f"``) or a function from a number to its text.
+    Args:
+        values: the numbers, rising or falling.
+        label: what stands before the slider; if None the name, theta as θ.
+        unit: what stands after the number.
+        format: a format specification such as ``".2f"``, or a function from a number to its text.
+
+    Example:
+        >>> slider = Slider([1.0, 10.0, 100.0], unit="mm", format=".0f")
+        >>> slider.text(10.0), slider.is_log
+        ('10 mm', True)
     """
 
     values: Sequence[float]
@@ -50,6 +58,7 @@ class Slider:
     format: str | Callable[[float], str] = number_text
 
     def text(self, value: float) -> str:
+        """What the reader sees of a value: the number and its unit."""
         shown = self.format(value) if callable(self.format) else format(value, self.format)
         return f"{shown} {self.unit}".strip()
 
@@ -84,24 +93,41 @@ class Slider:
         return k + t if rising else len(values) - 1 - (k + t)
 
     def nearest(self, value: float) -> int:
+        """The index of the value that is nearest on the screen."""
         return round(self.position(float(value)))
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Names to choose from in a drop-down list; a mapping says for each what ``draw`` is given for it."""
+    """Names to choose from in a drop-down list.
+
+    Args:
+        options: the names, or a mapping from each to what ``draw`` is given for it.
+        label: what stands before the list; if None the parameter's name.
+
+    Example:
+        >>> Choice({"coarse": 8, "fine": 64}).values
+        [8, 64]
+    """
 
     options: Sequence[str] | Mapping[str, object]
     label: str | None = None
 
     @property
     def values(self) -> list:
+        """What ``draw`` is given, one for each name."""
         return list(self.options.values() if isinstance(self.options, Mapping) else self.options)
 
-    def text(self, value) -> str:
+    def text(self, value: object) -> str:
+        """The name of a value."""
         return list(self.options)[self.values.index(value)]
 
-    def nearest(self, value) -> int:
+    def nearest(self, value: object) -> int:
+        """The index of a name, or of its value.
+
+        Raises:
+            ValueError: if it is among neither.
+        """
         names = list(self.options)
         if value not in names and value not in self.values:
             raise ValueError(f"expected a start among {names}, got {value!r}")
@@ -138,18 +164,25 @@ def _parameter(name: str, given) -> Slider | Choice:
 class Guess:
     """A prediction that the reader makes before the figure moves.
 
-    With ``options`` the reader picks one of these texts, and ``answer`` is the index of the right one.
-    Without, the reader picks a value of the figure's first slider, and ``answer`` is the right value.
-    ``explain`` is a text.
-
-    Until the reader has guessed, or chosen not to, answer, explanation, read-out and caption are not to be
-    seen, nor is the picture: an empty place says that it will appear. With ``before="start"`` the picture is
-    there from the beginning, as the figure starts; choose this only where it gives nothing away. Text of the
-    chapter that belongs to the answer can wait, too, in a fold that opens with the guess:
+    Until the reader has guessed, or chosen not to, answer, explanation, read-out and caption are
+    not to be seen, nor is the picture: an empty place says that it will appear. Text of the chapter
+    that belongs to the answer can wait, too, in a fold that opens with the guess:
 
         <details class="after-guess"><summary>What the figure shows</summary>
         …
         </details>
+
+    Args:
+        question: what is asked.
+        options: texts to pick one of; without them the reader picks a value of the figure's
+            first slider.
+        answer: the index of the right option, or the right value.
+        explain: why it is right.
+        before: "nothing", or "start" to show the picture from the beginning, as the figure starts;
+            choose this only where it gives nothing away.
+
+    Raises:
+        ValueError: for another ``before``, or an answer that is no index of the options.
     """
 
     question: str
@@ -199,27 +232,28 @@ def explore(
     caption: str | None = None,
     alt: str | None = None,
     guess: str | Guess | None = None,
-    start=None,
+    start: object = None,
     figsize: tuple[float, float] = (6.4, 3.6),
     dpi: int = 160,
     interval: int = 400,
-    **parameters,
+    **parameters: object,
 ) -> Explorer:
     """A figure with one or two sliders or drop-down lists.
 
         explore(draw, theta=np.logspace(-3, 4, 22), view=["value", "gradient"], start=100)
 
-    ``draw(figure, **values)`` draws on an empty Matplotlib figure and returns the read-out: a sentence or
-    two made of the computed values, plain text. It stands below the figure, and a screen reader reads it
-    out. Set the limits of the axes, so that only moves what the slider moves. None stands for the values of
-    the sliders alone.
+    ``draw(figure, **values)`` draws on an empty Matplotlib figure and returns the read-out: a
+    sentence or two made of the computed values, plain text. It stands below the figure, and a
+    screen reader reads it out. Set the limits of the axes, so that only moves what the slider
+    moves. None stands for the values of the sliders alone.
 
     Each parameter has the name that it has in ``draw``. Numbers that rise or fall make a slider (a
-    logarithmic one if they are spaced so), names or a mapping from names to values a drop-down list;
-    ``Slider`` and ``Choice`` set a label, a unit, a format. There may be 120 combinations.
+    logarithmic one if they are spaced so), names or a mapping from names to values a drop-down
+    list; ``Slider`` and ``Choice`` set a label, a unit, a format. There may be 120 combinations.
 
-    In Jupyter the figure is drawn anew at any value, also between the given ones. In the book it shows the
-    frames, which are all drawn when ``explore`` is called: an error in ``draw`` is raised there and then.
+    In Jupyter the figure is drawn anew at any value, also between the given ones. In the book it
+    shows the frames, which are all drawn when ``explore`` is called: an error in ``draw`` is raised
+    there and then.
 
     Args:
         draw: function that draws.
@@ -234,11 +268,21 @@ def explore(
         parameters: one or two, by their names in ``draw``.
 
     Returns:
-        Explorer: what Jupyter and the book display.
+        What Jupyter and the book display.
 
     Raises:
-        ValueError: for anything else than one or two parameters with two or more values each, for numbers
-            that are not finite or neither rise nor fall, and for more than 120 combinations.
+        ValueError: for anything else than one or two parameters with two or more values
+            each, for numbers that are not finite or neither rise nor fall, and for more than
+            120 combinations.
+
+    Example:
+        >>> def draw(figure, height):
+        ...     axes = figure.add_subplot()
+        ...     axes.plot([0, 1], [0, height])
+        ...     axes.set_ylim(0, 2)
+        ...     return f"The line rises to {height:g}."
+        >>> explore(draw, height=[0.5, 1.0, 2.0], figsize=(2.0, 1.5), dpi=50)
+        explore(height: 3 values)
     """
     if not 1 <= len(parameters) <= 2:
         names = ", ".join(parameters) or "none"
@@ -257,7 +301,15 @@ def explore(
 
 
 class Explorer:
-    """What ``explore`` returns. Jupyter and the book display it; ``html()`` is the page's figure."""
+    """What ``explore`` returns. Jupyter and the book display it; ``html()`` is the page's figure.
+
+    Args:
+        draw: as in ``explore``.
+        parameters: sliders and choices by their names.
+        first: for each the index at which the figure starts.
+        question: what a ``Guess`` shows, or None.
+        title, caption, alt, figsize, dpi, interval: as in ``explore``.
+    """
 
     def __init__(self, draw, parameters, first, question, title, caption, alt, figsize, dpi, interval):
         self.draw, self.parameters, self.first, self.question = draw, parameters, first, question
@@ -277,6 +329,7 @@ class Explorer:
                 film.add(drawing)
 
     def values(self, position: tuple[int, ...]) -> dict:
+        """What ``draw`` is given where the sliders stand at these indices."""
         return {n: p.values[k] for (n, p), k in zip(self.parameters.items(), position, strict=True)}
 
     def drawn(self, values: dict, *, phones: bool = True):
@@ -333,8 +386,9 @@ class Explorer:
 def _somebody_watches() -> bool:
     """Does this kernel belong to a notebook that is open in Jupyter, in VS Code or in Colab?
 
-    Where a program executes a notebook, as ``nbconvert --execute`` does, the outputs are read later and
-    without a kernel. Live figures would be dead there, and they would hide the self-contained ones.
+    Where a program executes a notebook, as ``nbconvert --execute`` does, the outputs are read
+    later and without a kernel. Live figures would be dead there, and they would hide the
+    self-contained ones.
     """
     if "JPY_SESSION_NAME" in os.environ or "google.colab" in sys.modules:  # set by Jupyter's server; Colab
         return True

@@ -167,11 +167,12 @@ def json_text(data) -> str:
 
 @dataclass(frozen=True)
 class PageWidget:
-    """What ``page_widget`` returns. Jupyter and the book display it; ``html()`` is the figure as a text."""
+    """What ``page_widget`` returns. Jupyter and the book display it."""
 
     source: str
 
     def html(self) -> str:
+        """The <figure>, as a page shows it."""
         return self.source
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
