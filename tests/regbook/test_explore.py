@@ -156,7 +156,7 @@ def test_the_code_of_all_figures_stands_in_a_page_once(one):
     assert re.sub(r"<(style|script).*?</\1>", "", short, flags=re.S) == re.sub(
         r"<(style|script).*?</\1>", "", page, flags=re.S
     )
-    assert page_data(short) == page_data(page) and short.count("rk.start(figure, rk.") == 2
+    assert page_data(short) == page_data(page) and short.count("\nrk.start(figure, rk.") == 2
     assert once("<p>no figure</p>") == "<p>no figure</p>"
 
 
