@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
@@ -115,8 +114,7 @@ def show(figure, *, alt: str, caption: str | None = None):
     if not isinstance(alt, str) or len(alt.split()) < 4:
         raise ValueError(f"expected an alt that says in words what can be seen, got {alt!r}")
     figure.set_dpi(160)
-    with matplotlib.rc_context(style()):
-        drawings, _ = both(figure)
+    drawings, _ = both(figure)
     plt.close(figure)
     return Still([Film(drawing, drawing) for drawing in drawings], alt, caption)
 

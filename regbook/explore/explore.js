@@ -134,6 +134,7 @@ const rk = {
 
   page: (draw) => (data, guess, after, longest) => {
     const root = figure.querySelector(".rk-stage");
+    rk.longest = (...texts) => longest.push(...texts);
     root.replaceChildren();
     draw(root, data, rk);
     const alt = root.getAttribute("aria-label");

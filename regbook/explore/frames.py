@@ -94,16 +94,17 @@ def both(figure: Figure, like: Layout | None = None) -> tuple[tuple[Drawing, Dra
     """A figure as a wide and as a narrow drawing. Afterwards it is narrow."""
     if not isinstance(figure.canvas, FigureCanvasAgg):
         FigureCanvasAgg(figure)
-    if not (like and _settle(figure, like)):
-        wide, boxes, margins = _drawing(figure), None, []
-        if _repeats(figure):
-            boxes = [tuple(ax.get_position(original=True).bounds) for ax in figure.axes]
-            margins = [_margins(ax) for ax in figure.axes]
-    else:
-        wide, boxes, margins = _drawing(figure), like.boxes, like.margins
-    arrangement = narrow(figure, like and like.narrow)
-    figure.set_dpi(NARROW_DPI)
-    return (wide, _drawing(figure)), Layout(boxes, margins, arrangement)
+    with matplotlib.rc_context(style()):
+        if like and _settle(figure, like):
+            wide, boxes, margins = _drawing(figure), like.boxes, like.margins
+        else:
+            wide, boxes, margins = _drawing(figure), None, []
+            if _repeats(figure):
+                boxes = [tuple(ax.get_position(original=True).bounds) for ax in figure.axes]
+                margins = [_margins(ax) for ax in figure.axes]
+        arrangement = narrow(figure, like and like.narrow)
+        figure.set_dpi(NARROW_DPI)
+        return (wide, _drawing(figure)), Layout(boxes, margins, arrangement)
 
 
 def _drawing(figure: Figure) -> Drawing:

@@ -226,7 +226,9 @@ def page_widget(
     kit.number(value, digits), kit.power(exponent), kit.whole(value), kit.minus(text)
         numbers as read-outs write them: 2.5·10⁶, 10⁻⁴, 12,000, −1
     kit.say(text)
-        the read-out: call it whenever the figure changes. ``longest`` has room reserved for it
+        the read-out: call it whenever the figure changes
+    kit.longest(...texts)
+        read-outs as long as any: there will be room for them, as for ``longest``
     kit.colors
         Okabe and Ito's by name, and ``text``, ``muted``, ``line``, ``card``: for CSS and SVG, light or dark
         as the page is. For a canvas, ``kit.color(name)`` is what it is now
@@ -240,7 +242,7 @@ def page_widget(
         caption: fixed text below it.
         readout: the first read-out.
         longest: a read-out as long as any, or several: the place below the figure has room for them.
-        still: a Matplotlib figure, or HTML (an SVG, say), for where scripts are off and on paper.
+        still: a Matplotlib figure, or HTML (an SVG, say), for where scripts are off.
         guess: a ``Guess`` with options, to be made before the figure is seen. With ``before="start"`` it can
             be seen, but not moved.
 

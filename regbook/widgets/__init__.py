@@ -1,7 +1,9 @@
 """Figures that a page computes itself: one function for each, which checks its data and loads its script.
 
-Besides its data each takes the texts of ``regbook.explore.page_widget``: alt, title, caption, readout, still,
-guess. In the scripts the data arrive under the names that are given here.
+Besides its data each takes the texts of ``regbook.explore.page_widget``: alt, title, caption, readout,
+longest, still, guess. In the scripts the data arrive under the names that are given here.
+
+stills     what stands in their place where there are no scripts
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import torch
 
 from regbook.explore import PageWidget, page_widget
 from regbook.plots import COLORS, ERROR_COLORS
+from regbook.widgets import stills
 from regkit import coefficients
 from regkit.data import Pair
 from regkit.spline import smoothing_modes
@@ -98,7 +101,7 @@ def drag_spline(values: torch.Tensor, **texts) -> PageWidget:
         raise ValueError(f"expected ten values or more, got {len(values)}")
     mu, modes, projection = smoothing_modes(len(values))
     data = {"values": values, "mu": mu, "modes": modes, "projection": projection}
-    return page_widget(_script("drag_spline"), data, **texts)
+    return page_widget(_script("drag_spline"), data, **{"still": stills.drag_spline(values)} | texts)
 
 
 def register_by_hand(pair: Pair, theta: float, reach: float, **texts) -> PageWidget:
@@ -131,7 +134,7 @@ def register_by_hand(pair: Pair, theta: float, reach: float, **texts) -> PageWid
     }
     mathematics = f"({_script('spline')})(data)"
     js = f"(root, data, kit) => ({_script('register_by_hand')})(root, data, kit, {mathematics})"
-    return page_widget(js, data, **texts)
+    return page_widget(js, data, **{"still": stills.register_by_hand(pair)} | texts)
 
 
 def differentiated_iterations(
@@ -178,7 +181,8 @@ def differentiated_iterations(
     sizes = len(names), len(data["totals"]), len(data["percents"])
     if not all(0 <= place < size for place, size in zip(start, sizes, strict=True)):
         raise ValueError(f"expected a start below {sizes}, got {start}")
-    return page_widget(_script("differentiated_iterations"), data, **texts)
+    still = stills.differentiated_iterations(record, exact, none, start)
+    return page_widget(_script("differentiated_iterations"), data, **{"still": still} | texts)
 
 
 def work_accuracy(curves: Sequence[Mapping], budget: float, **texts) -> PageWidget:

@@ -64,11 +64,13 @@
     const side = chosen < m / 2 ? 1 : -1, gap = side > 0 ? chosen + 1 : chosen;
     const ratio = influence[gap + 3 * side] / influence[gap + 2 * side];
     const off = Math.abs(spline(c, chosen) - current[chosen]).toFixed(3);
-    kit.say(`Point ${chosen + 1} at ${current[chosen].toFixed(2)}, θ = ${written(theta)}: ` +
-      `the curve passes it at a distance of ${off}. ` +
-      `From the third gap to the fourth its influence is multiplied by ${ratio.toFixed(3)}.`);
+    kit.say(words(chosen + 1, current[chosen], theta, off, ratio));
     height.set(current[chosen]);
   };
+  const words = (number, value, scale, off, ratio) => `Point ${number} at ${value.toFixed(2)}, ` +
+    `θ = ${written(scale)}: the curve passes it at a distance of ${off}. ` +
+    `From the third gap to the fourth its influence is multiplied by ${ratio.toFixed(3)}.`;
+  kit.longest(words(m, -0.5, 0, "0.000", -0.268));
 
   const point = kit.slider({ label: "point", min: 1, max: m, step: 1, value: chosen + 1, text: (v) => `${v}`,
     input: (v) => { chosen = v - 1; draw(); } });

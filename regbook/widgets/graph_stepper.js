@@ -127,6 +127,12 @@
     input: (k) => { mode = k; go(0); } });
   const place = kit.select({ label: "pixel", options: data.map((p) => p.name), value: pixel,
     input: (k) => { pixel = k; draw(); } });
+  for (const p of data) {
+    for (let k = 0; k <= 6; k++) {
+      kit.longest(backwards(p, k), forwards(p, p.tangent_a, "a", k));
+      kit.longest(forwards(p, p.tangent_b, "b", k));
+    }
+  }
   root.append(svg, direction.row, place.row, slider.row, kit.row(...buttons));
   draw();
 }

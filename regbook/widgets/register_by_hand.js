@@ -106,11 +106,12 @@
     controls.forEach((control, k) => control.set(now[k]));
     return loss;
   };
-  const say = (loss, before) => {
-    const best = run ? "" : `, your best ${percent(Math.min(...moves))}`;
-    const six = names.map((name, k) => `${k ? name : "Turn"} ${show[k](now[k])}`).join(", ");
-    kit.say(`${before} Loss ${kit.whole(loss)}, ${percent(loss / first)} of the start${best}. ${six}.`);
+  const words = (before, loss, best, values) => {
+    const six = names.map((name, k) => `${k ? name : "Turn"} ${show[k](values[k])}`).join(", ");
+    return `${before} Loss ${kit.whole(loss)}, ${percent(loss / first)} of the start${best}. ${six}.`;
   };
+  const best = () => (run ? "" : `, your best ${percent(Math.min(...moves))}`);
+  const say = (loss, before) => kit.say(words(before, loss, best(), now));
   const change = (values) => {  // the reader has moved something
     if (run) {
       player.stop();
@@ -144,7 +145,32 @@
   const start = kit.select({ label: "start", options: ["as the X-rays came", "nearly there"],
     input: (k) => { moves = []; change(friendly(starts[k])); } });
   const again = kit.button("Start again", () => { moves = []; change(friendly(starts[start.input.selectedIndex])); });
+  kit.longest(words("Newton, step 88 of 88:", first, `, your best ${percent(1)}`, limits.map(([low]) => low)));
   const outcome = el("div", {});
+  const lost = (steps, fell, far) =>
+    `Newton has converged after ${steps} steps: ${fell}. And yet it is ${far.toFixed(1)} cm from the true map. ` +
+    "It has found the bottom of another valley. Turn the hand nearer to its place, and let it try again.";
+  const report = (verdict, maps, losses, off) => {
+    const narrow = "padding:.15rem min(1rem,1.8vw) .15rem 0;text-align:left;white-space:nowrap";
+    const cell = (kind, words, more) => el(kind, { style: narrow, ...more }, words);
+    const row = (label, ...values) =>
+      el("tr", {}, cell("th", label, { scope: "row" }), ...values.map((v) => cell("td", v)));
+    const head = ["", "you", "Newton", "truth"].map((words) =>
+      words ? cell("th", words, { scope: "col" }) : cell("td", ""));
+    const six = names.map((name, k) =>
+      row(name + endings[k].replace(/^(.)/, ", $1"), ...maps.map((v) => plain[k](v[k]))));
+    const tidy = "margin:.5rem 0 0;border-collapse:collapse;font-size:.9em;font-variant-numeric:tabular-nums";
+    return [el("p", { role: "status" }, verdict),
+      el("table", { style: tidy }, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...six,
+        row("loss", ...losses.map((loss) => percent(loss / first))),
+        row("off by, cm", ...off.map((v) => (v ? v.toFixed(2) : "0")))))];
+  };
+  const sample = () => {  // as large as any outcome: so much room is kept for it
+    const scrub = kit.slider({ label: "step", max: 88, step: 1, text: (k) => `${k} of 88` }).row;
+    scrub.prepend(kit.play(() => 0, () => {}).button);
+    const words = lost(88, "its gradient is 88 orders of magnitude smaller than yours", 88.8);
+    return el("div", {}, scrub, ...report(words, Array(3).fill(now), Array(3).fill(first), [88, 88, 0]));
+  };
   const finish = kit.button("Let Newton finish", () => {
     if (run) player.stop();
     const yours = now.slice(), mine = parameters(yours);
@@ -159,22 +185,8 @@
       : "its gradient is zero";
     const verdict = home
       ? `Newton is home after ${last} steps. Your hand lay, on average, ${you.toFixed(2)} cm from the true map; ` +
-        `of your six numbers the ${worst} was furthest off.`
-      : `Newton has converged after ${last} steps: ${fell}. And yet it is ${far.toFixed(1)} cm from the true map. ` +
-        "It has found the bottom of another valley. Turn the hand nearer to its place, and let it try again.";
-    const narrow = "padding:.15rem min(1rem,1.8vw) .15rem 0;text-align:left;white-space:nowrap";
-    const cell = (kind, words, more) => el(kind, { style: narrow, ...more }, words);
-    const row = (label, ...values) =>
-      el("tr", {}, cell("th", label, { scope: "row" }), ...values.map((v) => cell("td", v)));
-    const ends = friendly(end), whole = (loss) => percent(loss / first);
-    const head = ["", "you", "Newton", "truth"].map((words) =>
-      words ? cell("th", words, { scope: "col" }) : cell("td", ""));
-    const six = names.map((name, k) => row(name + endings[k].replace(/^(.)/, ", $1"),
-      ...[yours, ends, truth].map((v) => plain[k](v[k]))));
-    const tidy = "margin:.5rem 0 0;border-collapse:collapse;font-size:.9em;font-variant-numeric:tabular-nums";
-    const table = el("table", { style: tidy }, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...six,
-      row("loss", whole(run.path[0].loss), whole(run.path[last].loss), whole(lossAt(data.truth))),
-      row("off by, cm", you.toFixed(2), far.toFixed(2), "0")));
+        `of your six numbers the ${worst} was furthest off.` : lost(last, fell, far);
+    const losses = [run.path[0].loss, run.path[last].loss, lossAt(data.truth)];
     const at = (k) => {
       step = k;
       now = friendly(run.path[k].w);
@@ -186,7 +198,7 @@
       input: (k) => { player.stop(); at(k); } });
     player = kit.play(() => last - step, (begin) => { at(begin ? 0 : step + 1); scrub.set(step); }, 350);
     scrub.row.prepend(player.button);
-    outcome.replaceChildren(scrub.row, el("p", { role: "status" }, verdict), table);
+    outcome.replaceChildren(scrub.row, ...report(verdict, [yours, friendly(end), truth], losses, [you, far, 0]));
     at(0);
     if (last) player.button.click();
   }, "rk-first");
@@ -243,7 +255,7 @@
       el("div", {}, el("div", {}, difference.node, note("Difference: blue where the template is brighter.")), chart)),
     el("div", { class: "by-hand-sliders" }, ...controls.map((control) => control.row)),
     el("div", { style: "display:flex;flex-wrap:wrap;gap:.5rem 1rem;margin:.5rem 0" }, finish, again, start.row),
-    outcome);
+    kit.reserve(outcome, sample()));
   const loss = draw();
   drawCurve();
   say(loss, "As the X-rays came:");

@@ -109,7 +109,7 @@ def guess(figure: Locator) -> str | None:
 
 def sliders(figure: Locator) -> Iterator[Locator]:
     """Those that move the figure, not the one on which a guess is made."""
-    yield from figure.locator("input[type=range]:not(.rk-predict *)").all()
+    yield from figure.locator("input[type=range]:not(.rk-predict *, .rk-ghost *)").all()
 
 
 def move(slider: Locator, fraction: float) -> None:

@@ -105,3 +105,18 @@ def test_links_resolve(book, path):
 def test_first_page_leads_into_the_book(open_page, book):
     page = open_page(book / "index.html").page
     page.wait_for_url(lambda url: url.endswith(PAGES[0]))
+
+
+def test_paper_is_light_and_nothing_is_folded(open_page, path):
+    page = open_page(path, dark=True).page
+    closed = "document.querySelectorAll('details:not([open])').length"
+    theme = "document.documentElement.dataset.theme"
+    folds = page.evaluate(closed)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(closed) == 0 and page.evaluate(theme) == "light"
+    page.emulate_media(media="print")
+    for figure in page.locator(".bd-article figure").all():
+        assert figure.evaluate("figure => getComputedStyle(figure).breakInside") == "avoid"
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(closed) == folds and page.evaluate(theme) == "dark"

@@ -1,0 +1,71 @@
+"""How the figures that a page computes start, drawn by Matplotlib: for where there are no scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from regbook.plots import COLORS, bare, error, style
+from regkit import Grid, coefficients, evaluate
+from regkit.data import Pair
+
+
+def drag_spline(values: torch.Tensor) -> Figure:
+    """The interpolating spline through the data, and how far one datum reaches."""
+    m = len(values)
+    grid, fine = Grid((float(m),), (m,)), torch.linspace(-1, m + 1, 601, dtype=torch.float64)[:, None]
+    chosen = min(9, m - 1)
+    one = torch.eye(m, dtype=torch.float64)[chosen]
+    with matplotlib.rc_context(style()):
+        figure = Figure(figsize=(6.4, 4.4))
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1.6, 1])
+        above.plot(fine, evaluate(coefficients(values.double(), 0.0), grid, fine), color=COLORS["blue"])
+        above.plot(grid.axis(0), values, "o", color=COLORS["black"], label="data")
+        place = grid.axis(0)[chosen], values[chosen]
+        above.plot(*place, "o", ms=9, color=COLORS["vermillion"], label="the chosen one")
+        above.legend(loc="upper left")
+        reach = evaluate(coefficients(one, 0.0), grid, fine).abs().clamp(min=1e-7)
+        below.semilogy(fine, reach, color=COLORS["green"])
+        below.set(ylim=(1e-7, 2), xlabel="x in cells", ylabel="its influence")
+    return figure
+
+
+def register_by_hand(pair: Pair) -> Figure:
+    """Both images above each other, in two colours, and their difference, before anything is moved."""
+    t, r = (image.clamp(0, 255).double().numpy() / 255 for image in (pair.template, pair.reference))
+    mixed = np.stack([r, 0.62 * r + 0.38 * t, 0.1 * r + 0.9 * t], axis=-1)
+    extent = (0, pair.grid.extent[0], 0, pair.grid.extent[1])
+    with matplotlib.rc_context(style()):
+        figure = Figure(figsize=(6.4, 4))
+        left, right = figure.subplots(1, 2)
+        bare(left)
+        left.imshow(mixed.transpose(1, 0, 2), origin="lower", extent=extent)
+        left.set_title("reference orange, template blue")
+        error(right, pair.template - pair.reference, pair.grid, 255, "template − reference")
+    return figure
+
+
+def differentiated_iterations(
+    record: Mapping, exact: Sequence[float], none: Sequence[float], start: tuple[int, int, int]
+) -> Figure:
+    """Error of the Jacobian over the share that is differentiated, and the image error of one choice."""
+    tail, total, percent = start
+    errors = np.asarray(record["jacobian_error"])[tail, total].mean(-1)
+    runs = np.asarray(record["image_error"])[tail, total, percent]
+    with matplotlib.rc_context(style()):
+        figure = Figure(figsize=(6.4, 3.2))
+        left, right = figure.subplots(1, 2)
+        left.semilogy(record["percents"], errors, color=COLORS["vermillion"])
+        left.plot(record["percents"][percent], errors[percent], "o", ms=8, color=COLORS["vermillion"])
+        left.set(xlabel="% of the iterations differentiated", title="error of the Jacobian")
+        steps = np.arange(len(exact))
+        right.plot(steps, 100 * runs.T, color=COLORS["vermillion"])
+        for values, look, name in ((exact, "--", "exact Jacobian"), (none, ":", "none")):
+            right.plot(steps, 100 * np.asarray(values), look, color=COLORS["black"], label=name)
+        right.set(xlabel="step", title="image error, %", ylim=(0, 50))
+        right.legend()
+    return figure
