@@ -11,7 +11,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 from regbook.explore.page import once
-from tools import downloads, executed, references, sections, times
+from tools import downloads, executed, folds, references, sections, times
 from tools.chapters import chapters
 from tools.toc import ROOT
 
@@ -25,13 +25,15 @@ def outputs(app: Sphinx, docname: str, source: list[str]) -> None:
     for used in [executed.place(path), *([] if path in chapters() else chapters())]:
         app.env.note_dependency(str(used))
     try:
-        source[0] = nbformat.writes(executed.whole(path))
+        notebook = executed.whole(path)
+        folds.label(notebook)
+        source[0] = nbformat.writes(notebook)
     except ValueError as error:
         logging.getLogger(__name__).warning("%s", error, location=docname)
 
 
 def repair(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Give citations a role that fits their list, arrows a name, and the download button what readers use.
+    """Give citations a role that fits their list, folds and arrows a name, and the download button its files.
 
     The code that all figures of a page have in common stands in it once.
     """
@@ -39,6 +41,8 @@ def repair(app: Sphinx, pagename: str, template: str, context: dict[str, Any], d
     if "body" in context:
         entry = r'(<div class="citation" id="[^"]*") role="doc-biblioentry"'
         context["body"] = once(re.sub(entry, r'\1 role="listitem"', context["body"]))
+        # A fold is called what it says, and not "Toggle hidden content" as all others.
+        context["body"] = context["body"].replace('<summary aria-label="Toggle hidden content">', "<summary>")
     # The arrow that unfolds a list in the side bar has no text that a screen reader could read out.
     if "generate_toctree_html" in context:
         generate = context["generate_toctree_html"]
@@ -75,8 +79,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     register_plugin("pybtex.style.formatting", references.NAME, references.Style)
     app.connect("source-read", outputs)
     app.connect("html-page-context", repair, priority=900)
+    folds.setup(app)
     sections.setup(app)
-    made_by = [Path(module.__file__) for module in (references, sections, times)]
+    made_by = [Path(module.__file__) for module in (folds, references, sections, times)]
     made_by += [Path(__file__), *sorted((ROOT / "book" / "_static").iterdir())]
     state = hashlib.sha256(b"".join(path.read_bytes() for path in made_by)).hexdigest()
     # Sphinx forgets what it has read when this number changes, and so does when one of these files changes.

@@ -29,7 +29,12 @@ from tools.wheel import wheel
 BOOK = ROOT / "book"
 COPIES = ROOT / "_build" / "notebooks"
 BESIDE = (BOOK / "glossary.md", BOOK / "notation.md")  # pages that lie beside the copies
-FOLDED = {"hide-input": ("source",), "hide-output": ("outputs",), "hide-cell": ("source", "outputs")}
+FOLDED = {
+    "hide-input": ("source",),
+    "remove-input": ("source",),
+    "hide-output": ("outputs",),
+    "hide-cell": ("source", "outputs"),
+}
 RECORD = "application/papermill.record/"
 
 _CODE = re.compile(r"(^ {0,3}(`{3,}|~{3,}).*?^ {0,3}\2`*[ \t]*$)", re.M | re.S)

@@ -38,7 +38,7 @@ def minutes(chapter: Path) -> dict[str, int]:
     """The minutes for "reading" and for "exercises", in steps of five."""
     notebook = nbformat.read(chapter, as_version=4)
     words = figures = formulas = exercises = 0
-    drawing = _names_that_draw(notebook)
+    drawing = names_that_draw(notebook)
     in_exercises = False
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -52,7 +52,7 @@ def minutes(chapter: Path) -> dict[str, int]:
             formulas += count
             words += len(re.sub(r"<.*?>|\$.+?\$", " x ", text, flags=re.DOTALL).split())
         else:
-            figures += _draws(cell.source, drawing)
+            figures += draws(cell.source, drawing)
             words += 0 if "hide-input" in tags(cell) else len(cell.source.split())
     reading = words / WORDS_A_MINUTE + FIGURE * figures + FORMULA * formulas
     reading += QUESTION * len(questions(chapter))
@@ -84,7 +84,7 @@ def _exercise(kinds: str) -> int:
     return max(EXERCISE[kind.strip()] for kind in kinds.split(","))
 
 
-def _names_that_draw(notebook: nbformat.NotebookNode) -> set[str]:
+def names_that_draw(notebook: nbformat.NotebookNode) -> set[str]:
     """What the notebook has imported from the modules that make figures."""
     names = {"HTML"}  # a table that is drawn by hand
     for cell in notebook.cells:
@@ -97,7 +97,7 @@ def _names_that_draw(notebook: nbformat.NotebookNode) -> set[str]:
     return names
 
 
-def _draws(source: str, drawing: set[str]) -> int:
+def draws(source: str, drawing: set[str]) -> int:
     """How many figures a cell shows: statements that are a call, and of a function that draws."""
     count = 0
     for statement in ast.parse(source).body:

@@ -1,11 +1,13 @@
 """How every notebook of the book is made. (That each runs is checked by nbval, before the pages are made.)"""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
 import pytest
 
+from tools import folds, times
 from tools.chapters import cells, chapters, sections, tags
 from tools.no_outputs import stored
 from tools.toc import ROOT, notebooks
@@ -131,3 +133,37 @@ def test_every_test_of_a_claim_has_its_claim():
     labels = [label for path in sorted((ROOT / "book").glob("*.ipynb")) for label in claims(path)]
     assert len(labels) == len(set(labels)), "expected each label once in the book"
     assert claims_with_tests() <= set(labels), f"claimed nowhere: {sorted(claims_with_tests() - set(labels))}"
+
+
+WIDEST = 76  # columns: more would scroll sideways in the page
+UNSEEN = {"hide-input", "remove-input"}
+
+
+@each_notebook
+def test_code_does_not_scroll_sideways(path: Path):
+    for cell in cells(path, "code"):
+        wide = [line for line in cell.source.splitlines() if len(line) > WIDEST]
+        assert not wide, f"expected at most {WIDEST} columns, got {len(wide[0])}:\n{wide[0]}"
+
+
+@each_notebook
+def test_visible_code_has_nothing_for_the_page_alone(path: Path):
+    """Numbers for the text are stored in cells of their own, which the page does not show."""
+    for cell in cells(path, "code"):
+        if not tags(cell) & {"remove-input"}:
+            assert "glue(" not in cell.source, f"expected glue in a cell with remove-input:\n{cell.source}"
+
+
+@each_notebook
+def test_a_fold_holds_a_figure_or_what_prepares_it_or_imports(path: Path):
+    """Cells that hide no more than bookkeeping have no fold at all: they have the tag remove-input."""
+    notebook = nbformat.read(path, as_version=4)
+    drawing = times.names_that_draw(notebook)
+    for cell, following in pairwise([*notebook.cells, nbformat.v4.new_markdown_cell()]):
+        shows = (
+            times.draws(cell.source, drawing) or "print(" in cell.source if cell.cell_type == "code" else 0
+        )
+        if "remove-input" in tags(cell):
+            assert not shows, f"expected a fold around the code of what is shown:\n{cell.source}"
+        if "hide-input" in tags(cell) and not shows and not folds.imports_only(cell.source):
+            assert "hide-input" in tags(following), f"a fold that shows nothing:\n{cell.source}"

@@ -164,7 +164,7 @@ def test_what_the_page_folds_is_folded(notebook, folder):
     copy = nbformat.read(folder / notebook.name, as_version=4)
     for cell in copy.cells:
         tags, jupyter = set(cell.metadata.get("tags", [])), cell.metadata.get("jupyter", {})
-        assert jupyter.get("source_hidden", False) == bool(tags & {"hide-input", "hide-cell"})
+        assert jupyter.get("source_hidden", False) == bool(tags & {"hide-input", "remove-input", "hide-cell"})
         assert jupyter.get("outputs_hidden", False) == bool(tags & {"hide-output", "hide-cell"})
         assert "solution" not in tags or jupyter["source_hidden"]
 
