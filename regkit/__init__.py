@@ -50,7 +50,7 @@ from regkit.scales import Adaptive
 from regkit.spline import SmoothingBasis, coefficients, evaluate
 from regkit.superres import SuperResolution
 from regkit.templates import register_templates
-from regkit.transforms import Affine, Rigid, Transform, Translation
+from regkit.transforms import Affine, NeuralODE, Rigid, Transform, Translation
 from regkit.varpro import Kaufman, Reduced
 
 try:
@@ -69,6 +69,7 @@ __all__ = [
     "Grid",
     "Implicit",
     "Kaufman",
+    "NeuralODE",
     "Quadratic",
     "Reduced",
     "Registration",
