@@ -24,6 +24,7 @@ Modules, in the order in which the book meets them:
     dual          a whole Jacobian at a time, and derivatives of linear maps given as functions
     implicit      derivatives of the solution of a linear system
     superres      one fine image from many coarse ones that moved
+    strengths     how strong the penalty of super-resolution should be, from the noise
     templates     coarse images made of a known fine one, and a start for their motions
     varpro        separable least squares: the linear unknowns are eliminated
 

@@ -180,10 +180,11 @@ def patterns(made: Synthetic) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def some(made: Synthetic, images: int) -> tuple[SuperResolution, torch.Tensor]:
-    """The problem with the first so many images only, and their w."""
+    """The problem with the first so many images only, and their w; of one image alone, its own motion."""
     problem = made.problem
-    w = made.w_true[: problem.transform.parameters * (images - problem.fixed)]
-    return replace(problem, templates=problem.templates[:images]), w
+    fixed = min(problem.fixed, images - 1)
+    w = problem.motions(made.w_true)[fixed:images].reshape(-1)
+    return replace(problem, templates=problem.templates[:images], fixed=fixed), w
 
 
 def from_some(made: Synthetic, images: int, lam: float) -> tuple[SuperResolution, torch.Tensor]:
