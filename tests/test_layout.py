@@ -208,11 +208,12 @@ def test_links_to_the_reference_lead_to_something(path: Path):
 
 @pytest.mark.parametrize("folder", CHAPTERS)
 def test_chapters_stand_alone(folder: str):
-    """No chapter draws, computes or checks with what belongs to another one."""
-    for path in (ROOT / "regbook" / folder).glob("ch[0-9][0-9].py"):
-        others = {
-            part for module in imports(path) for part in module.split(".") if re.match(r"ch\d\d$", part)
-        }
+    """No chapter and no appendix draws, computes or checks with what belongs to another one."""
+    of_a_lesson = re.compile(r"(?:ch\d\d|a\d)$")
+    for path in (ROOT / "regbook" / folder).glob("*.py"):
+        if not of_a_lesson.match(path.stem):
+            continue
+        others = {part for module in imports(path) for part in module.split(".") if of_a_lesson.match(part)}
         assert others <= {path.stem}, f"{name(path)} imports {others - {path.stem}}"
 
 

@@ -12,7 +12,7 @@ from sphinx.util import logging
 
 from regbook.explore.page import once
 from tools import downloads, executed, folds, references, sections, times
-from tools.chapters import chapters
+from tools.chapters import lessons
 from tools.toc import ROOT
 
 
@@ -22,7 +22,7 @@ def outputs(app: Sphinx, docname: str, source: list[str]) -> None:
     if path.suffix != ".ipynb":
         return
     # The page is made anew when one of these changes: the first page says how long each chapter takes.
-    for used in [executed.place(path), *([] if path in chapters() else chapters())]:
+    for used in [executed.place(path), *([] if path in lessons() else lessons())]:
         app.env.note_dependency(str(used))
     try:
         notebook = executed.whole(path)

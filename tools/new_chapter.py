@@ -24,7 +24,8 @@ FILES = {
     "test_claims.txt": "tests/book/test_claims_NN.py",
 }
 ENTRY = re.compile(r"^( *- file: book/)(\d\d)_\w+\n", re.M)
-ROW = re.compile(r"^\| \[(\d+)\]\((\d\d)_\w+\.ipynb\) \|.*\n?", re.M)
+# A row of the first page's table, with those of the chapter's appendices below it.
+ROW = re.compile(r"^\| \[(\d+)\]\((\d\d)_\w+\.ipynb\) \|.*\n?(?:\| \[A\d\].*\n?)*", re.M)
 
 
 def write(number: str, topic: str, root: Path = ROOT) -> list[Path]:

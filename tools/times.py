@@ -4,8 +4,9 @@
 
 A reader reads so many words a minute, the visible code among them; looks at each figure, works through each
 formula that stands alone, and thinks about each question; and needs for an exercise what its kind takes. No
-chapter states a time of its own: the text has ``{{ reading }}`` and ``{{ exercises }}``, the first page
-also ``{{ 03 reading }}`` and the like, and pages and readers' copies have the minutes there.
+chapter and no appendix states a time of its own: the text has ``{{ reading }}`` and ``{{ exercises }}``, the
+first page also ``{{ 03 reading }}``, ``{{ A1 reading }}`` and the like, and pages and readers' copies have
+the minutes there.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import nbformat
 
-from tools.chapters import chapters, questions, tags
+from tools.chapters import chapters, lessons, questions, tags
 
 WORDS_A_MINUTE = 130
 FIGURE, FORMULA, QUESTION = 3, 1, 1  # minutes for each
@@ -29,14 +30,14 @@ EXERCISE = {
     "find the bug": 5,
 }  # minutes; longest first
 DRAWING = re.compile(r"regbook\.(explore|figures|plots|widgets)\b")  # modules whose functions make figures
-ANNOUNCED = re.compile(r"^\*\*(\d+\.\d+) \(([^)]+)\)\.\*\*", re.MULTILINE)  # **9.2 (code).**
-PLACEHOLDER = re.compile(r"\{\{ *(?:(\d\d) )?(\w+) *\}\}")
+ANNOUNCED = re.compile(r"^\*\*(A?\d+\.\d+) \(([^)]+)\)\.\*\*", re.MULTILINE)  # **9.2 (code).**
+PLACEHOLDER = re.compile(r"\{\{ *(?:(\d\d|A\d) )?(\w+) *\}\}")
 
 
 @cache
-def minutes(chapter: Path) -> dict[str, int]:
+def minutes(lesson: Path) -> dict[str, int]:
     """The minutes for "reading" and for "exercises", in steps of five."""
-    notebook = nbformat.read(chapter, as_version=4)
+    notebook = nbformat.read(lesson, as_version=4)
     words = figures = formulas = exercises = 0
     drawing = names_that_draw(notebook)
     in_exercises = False
@@ -55,7 +56,7 @@ def minutes(chapter: Path) -> dict[str, int]:
             figures += draws(cell.source, drawing)
             words += 0 if "hide-input" in tags(cell) else len(cell.source.split())
     reading = words / WORDS_A_MINUTE + FIGURE * figures + FORMULA * formulas
-    reading += QUESTION * len(questions(chapter))
+    reading += QUESTION * len(questions(lesson))
     return {"reading": _round(reading), "exercises": _round(exercises)}
 
 
@@ -67,14 +68,13 @@ def filled(text: str, page: Path) -> str:
     return PLACEHOLDER.sub(lambda found: str(_number(found[1], found[2], page)), text)
 
 
-def _number(chapter: str | None, name: str, page: Path) -> int:
-    every = {path.name[:2]: path for path in chapters()}
-    if chapter is None and name in ("shortest", "longest"):
-        reading = [minutes(path)["reading"] for path in every.values()]
+def _number(lesson: str | None, name: str, page: Path) -> int:
+    if lesson is None and name in ("shortest", "longest"):
+        reading = [minutes(path)["reading"] for path in chapters()]
         return min(reading) if name == "shortest" else max(reading)
-    path = every.get(chapter or page.name[:2])
+    path = {path.name[:2]: path for path in lessons()}.get(lesson or page.name[:2])
     if path is None or name not in ("reading", "exercises"):
-        what = f"{chapter or ''} {name}".strip()
+        what = f"{lesson or ''} {name}".strip()
         raise ValueError(f"expected reading or exercises of a chapter in {page.name}, got {{{{ {what} }}}}")
     return minutes(path)[name]
 
@@ -115,7 +115,7 @@ def _round(value: float) -> int:
 
 def main() -> None:
     print("chapter                  reading  exercises")
-    for path in chapters():
+    for path in lessons():
         found = minutes(path)
         print(f"{path.stem:24} {found['reading']:7} {found['exercises']:10}")
 

@@ -1,4 +1,4 @@
-"""Experiments of chapter 1: the graph of one pixel, what derivatives cost, differences, the tape."""
+"""Experiments of chapter 1: the graph of one pixel, what derivatives cost, differences."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter, process_time
 
 import numpy as np
-import torch
 
 CLOCK = perf_counter if sys.platform == "win32" else process_time  # the process's own time, if exact
 
@@ -58,20 +57,3 @@ def difference_errors(
         for kind in kinds
         for central in (False, True)
     }
-
-
-def on_tape(tensor: torch.Tensor) -> tuple[int, float]:
-    """How many operations a tensor remembers, and the megabytes of values that they keep."""
-    todo, seen, kept = [tensor.grad_fn], {None}, {}
-    while todo:
-        node = todo.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        todo += [parent for parent, _ in node.next_functions]
-        for name in dir(node):
-            saved = getattr(node, name) if name.startswith("_saved_") else None
-            for value in saved if isinstance(saved, list | tuple) else [saved]:
-                if isinstance(value, torch.Tensor):
-                    kept[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
-    return len(seen) - 1, sum(kept.values()) / 1e6

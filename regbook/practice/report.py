@@ -36,9 +36,9 @@ def wrong(message: str):
 def exercise(check: Callable[..., str]) -> Callable[..., Verdict]:
     """A checker that says "9.2: not done yet." while an answer is ``...``, or a function without a result.
 
-    The number is that in the name of the checker, ``check_9_2``.
+    The number is that in the name of the checker, ``check_9_2``, or ``check_a1_2`` for A1.2.
     """
-    number = ".".join(check.__name__.split("_")[1:])
+    number = ".".join(check.__name__.split("_")[1:]).upper()
 
     @wraps(check)
     def checked(*answers, **named) -> Verdict:

@@ -2,19 +2,19 @@
 
 import ast
 import builtins
-import importlib
+import importlib.util
 import re
 from pathlib import Path
+from types import ModuleType
 
 import nbformat
 import pytest
 
-from tools.chapters import chapters, tags
+from tools.chapters import chapters, lessons, module, tags
 from tools.times import ANNOUNCED
 
-CHAPTERS = chapters()
-each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-CALL = re.compile(r"\bpractice\.(check_\d+_\d+)\(")
+each_lesson = pytest.mark.parametrize("path", lessons(), ids=lambda path: path.stem)
+CALL = re.compile(r"\bpractice\.(check_a?\d+_\d+)\(")
 FOLDED = {"outputs_hidden": True, "source_hidden": True}  # in JupyterLab and VS Code
 
 
@@ -22,24 +22,37 @@ def all_cells(path: Path) -> list[nbformat.NotebookNode]:
     return nbformat.read(path, as_version=4).cells
 
 
+def practice_of(path: Path) -> ModuleType | None:
+    """The module with the checkers; an appendix without exercises has none."""
+    name = f"regbook.practice.{module(path)}"
+    there = path in chapters() or importlib.util.find_spec(name)
+    return importlib.import_module(name) if there else None
+
+
 def checkers(path: Path) -> list[str]:
-    practice = importlib.import_module(f"regbook.practice.ch{path.name[:2]}")
+    if (practice := practice_of(path)) is None:
+        return []
     return [name for name in vars(practice) if name.startswith("check_")]
+
+
+def checker(number: str) -> str:
+    """ "A1.2" → "check_a1_2" """
+    return "check_" + number.replace(".", "_").lower()
 
 
 def is_in_code(kinds: str) -> bool:
     return any(kind.strip() in ("code", "hit a target") for kind in kinds.split(","))
 
 
-@each_chapter
+@each_lesson
 def test_each_exercise_in_code_has_a_checker(path: Path):
     text = "\n".join(cell.source for cell in all_cells(path) if cell.cell_type == "markdown")
     for number, kinds in ANNOUNCED.findall(text):
         if is_in_code(kinds):
-            assert "check_" + number.replace(".", "_") in checkers(path)
+            assert checker(number) in checkers(path)
 
 
-@each_chapter
+@each_lesson
 def test_each_checker_is_called_in_a_cell_to_write_in_and_then_in_a_solution(path: Path):
     places = {name: {} for name in checkers(path)}
     for index, cell in enumerate(all_cells(path)):
@@ -52,7 +65,7 @@ def test_each_checker_is_called_in_a_cell_to_write_in_and_then_in_a_solution(pat
         assert len(found) == 2 and found["exercise"] < found["solution"], f"{name}: {found}"
 
 
-@each_chapter
+@each_lesson
 def test_the_cell_stands_between_the_exercise_and_its_hint(path: Path):
     """What was announced last above it is its own exercise, and nothing of that has been folded yet."""
     above = ""
@@ -61,29 +74,29 @@ def test_the_cell_stands_between_the_exercise_and_its_hint(path: Path):
             above += cell.source + "\n\n"
         elif "exercise" in tags(cell):
             last = list(ANNOUNCED.finditer(above))[-1]
-            assert CALL.findall(cell.source) == ["check_" + last[1].replace(".", "_")]
+            assert CALL.findall(cell.source) == [checker(last[1])]
             assert "<details" not in above[last.end() :], f"the cell comes after a hint:\n{cell.source}"
 
 
-@each_chapter
+@each_lesson
 def test_the_cell_runs_as_it_is_and_says_that_it_is_not_done(path: Path):
-    practice = importlib.import_module(f"regbook.practice.ch{path.name[:2]}")
+    practice = practice_of(path)
     for cell in all_cells(path):
         if cell.cell_type == "code" and "exercise" in tags(cell):
             *before, last = ast.parse(cell.source).body
             names = {"practice": practice}
             exec(compile(ast.Module(before, []), str(path), "exec"), names)
             said = eval(compile(ast.Expression(last.value), str(path), "eval"), names)
-            number = CALL.findall(cell.source)[0].removeprefix("check_").replace("_", ".")
+            number = CALL.findall(cell.source)[0].removeprefix("check_").replace("_", ".").upper()
             assert said == f"{number}: not done yet."
             for function in before:
                 assert isinstance(function, ast.FunctionDef) and ast.get_docstring(function), cell.source
 
 
-@each_chapter
+@each_lesson
 def test_solutions_are_folded_in_the_page_and_in_jupyter(path: Path):
     solutions = [cell for cell in all_cells(path) if "solution" in tags(cell)]
-    assert solutions
+    assert solutions or path not in chapters()
     for cell in solutions:
         assert "hide-cell" in tags(cell) and cell.metadata.get("jupyter") == FOLDED, cell.source
 
@@ -136,7 +149,7 @@ def loaded(node: ast.AST) -> set[str]:
     return found - own
 
 
-@each_chapter
+@each_lesson
 def test_nothing_needs_what_an_exercise_or_its_solution_defines(path: Path):
     """Without the solutions, and with the exercises as they are, the chapter runs as it is."""
     safe: dict[str, bool] = {}  # name -> was it bound last by a cell of neither kind?

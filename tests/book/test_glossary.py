@@ -1,11 +1,11 @@
-"""The glossary: every chapter links a term where it uses it for the first time."""
+"""The glossary: every chapter and every appendix links a term where it uses it for the first time."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from tools.chapters import cells, chapters
+from tools.chapters import cells, lessons
 from tools.toc import ROOT
 
 GLOSSARY = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
@@ -81,7 +81,7 @@ def text(path: Path) -> str:
     return "\n\n".join(cell.source for cell in cells(path, "markdown"))
 
 
-@pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", lessons(), ids=lambda path: path.stem)
 def test_a_term_is_linked_where_a_chapter_uses_it_first(path: Path):
     source, missing = text(path), []
     linked = {}
@@ -94,7 +94,7 @@ def test_a_term_is_linked_where_a_chapter_uses_it_first(path: Path):
     assert not missing, "expected links to the glossary:\n" + "\n".join(missing)
 
 
-@pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", lessons(), ids=lambda path: path.stem)
 def test_a_term_is_linked_once(path: Path):
     linked = LINK.findall(text(path))
     assert len(linked) == len(set(linked)), sorted(term for term in set(linked) if linked.count(term) > 1)
@@ -102,7 +102,7 @@ def test_a_term_is_linked_once(path: Path):
 
 def test_terms_are_in_order_and_each_is_used():
     assert sorted(TERMS, key=str.casefold) == TERMS
-    linked = {term for path in chapters() for term in LINK.findall(text(path))}
+    linked = {term for path in lessons() for term in LINK.findall(text(path))}
     explained = set(LINK.findall(GLOSSARY))
     assert explained <= set(TERMS)
     assert not set(TERMS) - linked, f"in no chapter: {sorted(set(TERMS) - linked)}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import regkit
-from tools.chapters import cells, chapters
+from tools.chapters import cells, chapters, home, lessons
 from tools.toc import ROOT
 
 PAGE = (ROOT / "book" / "notation.md").read_text(encoding="utf-8")
@@ -15,9 +15,10 @@ GLOSSARY = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| (\$.+?) \| (.+?) \| ([\d, –]+) \| (.*?) ?\|$", re.MULTILINE)
 ROWS = ROW.findall(PAGE)
 CHAPTERS = {int(path.name[:2]): path for path in chapters()}
-each_chapter = pytest.mark.parametrize("number", CHAPTERS)
+each_lesson = pytest.mark.parametrize("path", lessons(), ids=lambda path: path.stem)
 
-# Letters that once had two meanings in the book, and the chapters that may use them now.
+# Letters that once had two meanings in the book, and the chapters that may use them now (an appendix may do
+# what its chapter may).
 RESERVED = {r"\mu": {2}, r"\omega": {2}, "D": {8, 9}, "x_c": {3}}
 
 
@@ -65,16 +66,16 @@ def test_a_symbol_is_used_in_the_chapters_that_the_table_names(row):
 
 
 @pytest.mark.parametrize("symbol", RESERVED)
-@each_chapter
-def test_a_letter_has_one_meaning(symbol, number):
-    if number not in RESERVED[symbol]:
-        found = re.search(rf"(?<![A-Za-z\\_]){re.escape(symbol)}(?![A-Za-z])", formulas(CHAPTERS[number]))
-        assert not found, f"{symbol} in chapter {number}"
+@each_lesson
+def test_a_letter_has_one_meaning(symbol, path):
+    if home(path) not in RESERVED[symbol]:
+        found = re.search(rf"(?<![A-Za-z\\_]){re.escape(symbol)}(?![A-Za-z])", formulas(path))
+        assert not found, f"{symbol} in {path.name}"
 
 
-@each_chapter
-def test_the_loss_and_the_jacobian_have_letters_of_their_own(number):
-    text = "\n".join(cell.source for cell in cells(CHAPTERS[number], "markdown"))
+@each_lesson
+def test_the_loss_and_the_jacobian_have_letters_of_their_own(path):
+    text = "\n".join(cell.source for cell in cells(path, "markdown"))
     assert not re.search(r"(?<![A-Za-z_])J(?:\^\\top|ᵀ|_\*)", text), "J is the loss; write J_r for a Jacobian"
 
 
@@ -92,7 +93,7 @@ def test_names_of_regkit_are_there(page):
 
 
 def test_the_first_page_and_each_card_lead_to_it():
-    for path in (ROOT / "book" / "index.ipynb", *CHAPTERS.values()):
+    for path in (ROOT / "book" / "index.ipynb", *lessons()):
         text = "\n".join(
             cell.source for cell in cells(path, "markdown")[: None if path.stem == "index" else 1]
         )

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tools.chapters import Question, chapters, questions
+from tools.chapters import Question, chapters, lessons, questions
 
-CHAPTERS = chapters()
-each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+LESSONS = lessons()
+each_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 OFTEN = 2  # times in a row that the right choice may stand in the same place
 
 
-@each_chapter
+@each_lesson
 def test_one_choice_is_right_and_every_choice_has_its_feedback(path: Path):
     asked = questions(path)
-    assert len(asked) >= 3, f"expected three questions or more, got {len(asked)}"
+    assert len(asked) >= 3 or path not in chapters(), f"expected three questions or more, got {len(asked)}"
     for question in asked:
         assert len(question.choices) >= 2, f"expected several choices, got {question.choices}"
         for choice, words in zip(question.choices, question.feedback, strict=True):
@@ -28,15 +28,15 @@ def test_one_choice_is_right_and_every_choice_has_its_feedback(path: Path):
         assert len(question.right) == 1, f"expected one right choice among {question.choices}"
 
 
-@each_chapter
+@each_lesson
 def test_the_right_choice_changes_its_place(path: Path):
     places = [question.right[0] for question in questions(path)]
-    assert max(len(list(run)) for _, run in groupby(places)) <= OFTEN, places
+    assert max((len(list(run)) for _, run in groupby(places)), default=0) <= OFTEN, places
 
 
 def test_the_right_choice_stands_about_equally_often_in_each_place():
     """Among all questions with as many choices, no place comes up much more often than another."""
-    asked: list[Question] = [question for path in CHAPTERS for question in questions(path)]
+    asked: list[Question] = [question for path in LESSONS for question in questions(path)]
     for many in {len(question.choices) for question in asked}:
         places = Counter(question.right[0] for question in asked if len(question.choices) == many)
         counts = [places[place] for place in range(many)]

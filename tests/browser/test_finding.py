@@ -10,11 +10,11 @@ import pytest
 from bs4 import BeautifulSoup
 from playwright.sync_api import expect
 
-from tools.chapters import cells, chapters
+from tools.chapters import cells, lessons, number
 from tools.toc import ROOT
 
 pytestmark = pytest.mark.browser
-TITLES = [cells(path, "markdown")[0].source.splitlines()[0].removeprefix("# ") for path in chapters()]
+TITLES = [cells(path, "markdown")[0].source.splitlines()[0].removeprefix("# ") for path in lessons()]
 
 
 @cache
@@ -26,32 +26,32 @@ def words(element) -> str:
     return " ".join(element.get_text().replace("#", "").split())
 
 
-@pytest.mark.parametrize("number", range(1, len(TITLES) + 1))
-def test_a_chapter_has_its_number_wherever_it_is_named(book: Path, number: int):
-    page = read(book / "book" / f"{chapters()[number - 1].stem}.html")
-    title = TITLES[number - 1]
-    assert title.startswith(f"{number}. ")
+@pytest.mark.parametrize("place", range(len(TITLES)), ids=lambda place: lessons()[place].stem)
+def test_a_lesson_has_its_number_wherever_it_is_named(book: Path, place: int):
+    lesson, title = lessons()[place], TITLES[place]
+    page = read(book / "book" / f"{lesson.stem}.html")
+    assert title.startswith(f"{number(lesson)}. ")
     assert page.title.get_text().startswith(title)
     assert words(page.h1) == title
-    neighbours = {"left-prev": number - 1, "right-next": number + 1}
+    neighbours = {"left-prev": place - 1, "right-next": place + 1}
     for name, neighbour in neighbours.items():
-        if 1 <= neighbour <= len(TITLES):
-            assert TITLES[neighbour - 1] in words(page.find(class_=name))
+        if 0 <= neighbour < len(TITLES):
+            assert TITLES[neighbour] in words(page.find(class_=name))
 
 
 def test_the_side_bar_has_the_parts_and_all_numbers(book: Path):
     bar = read(book / "book" / "index.html").find(class_="bd-sidebar-primary")
     parts = [words(caption) for caption in bar.find_all(class_="caption")]
-    assert parts == ["Part 1: registration", "Part 2: super-resolution", "Reference"]
+    assert parts == ["Part 1: registration", "Part 2: super-resolution", "Appendices", "Reference"]
     links = [words(link) for link in bar.find_all("a")]
-    assert [link for link in links if re.match(r"\d+\. ", link)] == TITLES
+    assert [link for link in links if re.match(r"A?\d+\. ", link)] == TITLES
 
 
 def test_sources_look_in_the_text_as_in_the_list(book: Path):
     entries = read(book / "book" / "references.html").find_all(class_="citation")
     labels = {words(entry.find(class_="label")).strip("[]") for entry in entries}
     assert labels
-    for path in chapters():
+    for path in lessons():
         for link in read(book / "book" / f"{path.stem}.html").select("a[href*='references.html#id']"):
             text = words(link)
             if text.isdigit():  # Names [year]

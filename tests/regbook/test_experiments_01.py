@@ -4,7 +4,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-import torch
 
 from regbook.experiments import ch01
 
@@ -46,13 +45,3 @@ def test_errors_of_differences_are_those_of_the_formula():
     found = ch01.difference_errors([0.5, 0.25, 0.125], [np.float64], quotient, lambda s, kind: abs(s / 6 - 1))
     assert np.allclose(found[np.float64, False], [0.5 / 6, 0.25 / 6, 0.125 / 6])
     assert (found[np.float64, True] == 1e-17).all()
-
-
-def test_the_tape_is_counted():
-    x = torch.ones(1000, dtype=torch.float64, requires_grad=True)
-    assert ch01.on_tape(torch.ones(3)) == (0, 0)
-    once = x.sin()
-    assert ch01.on_tape(once) == (2, 0.008), "the sine, and x as a leaf; the sine keeps x"
-    assert ch01.on_tape(once + once) == (3, 0.008), "a sum keeps nothing"
-    assert ch01.on_tape(once.sin()) == (3, 0.016), "the second sine keeps the first one's result"
-    assert ch01.on_tape(once.sin().detach()) == (0, 0)
