@@ -92,6 +92,13 @@ def serve(*_: str) -> None:
     sys.exit("No port from 8000 to 8099 is free: end another server first")
 
 
+def records(*options: str) -> None:
+    """Make the recorded runs anew, and say which differ; --jobs N, --dask ADDRESS, --fresh"""
+    install()
+    for name in ("continuation", "superres", "superres_large", "differentiating_cg"):
+        run(PY, f"benchmarks/{name}.py", "record", *options)
+
+
 def pins(*options: str) -> None:
     """Fit requirements.txt to pyproject.toml anew; with --upgrade to the newest of everything"""
     run(sys.executable, "tools/pins.py", *options)
@@ -108,7 +115,7 @@ def clean(*_: str) -> None:
         shutil.rmtree(ROOT / name, ignore_errors=True)
 
 
-COMMANDS = {f.__name__: f for f in (help, book, test, check, lint, lab, serve, pins, chapter, clean)}
+COMMANDS = {f.__name__: f for f in (help, book, test, check, lint, lab, serve, records, pins, chapter, clean)}
 
 
 # ---------------------------------------------------------------------------------------- what they use

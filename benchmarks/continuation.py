@@ -1,35 +1,31 @@
-"""Continuation over the scale, measured: python benchmarks/continuation.py [pairs predictors figure3 time]
+"""Continuation over the scale, measured: python benchmarks/continuation.py [record predictors figure3 time]
 
-pairs        50 pairs of images of growing difficulty: which method succeeds? Writes continuation.json
+record       50 pairs of images of growing difficulty: which method succeeds? Writes continuation.json
 predictors   work of every predictor, for 40, 30, 20 and 10 scales and for steps that the run chooses
 figure3      does a prediction need the exact Hessian? At the new θ and at the old, also doubled
 time         processor seconds of 30 scales at 32 × 32 and 128 × 128
 
 Without a name: all of them. The images are the paper's hands where REGKIT_DATA names them, else the drawn
-ones; "pairs" always uses the drawn ones, so that its file can be made again anywhere (about a minute).
+ones; "record" always uses the drawn ones, so that its file can be made again anywhere.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
+import itertools
 import math
 import statistics
 import time
-from collections.abc import Callable
 from itertools import pairwise
 
 import torch
 
-from regbook import records
+from regbook.records import making
 from regkit.continuation import ORDERS, follow, tangent
 from regkit.data import hands_phantom, paper_hands
 from regkit.pyramid import multilevel
 from regkit.registration import Registration
 from regkit.scales import Adaptive
 from regkit.transforms import Affine
-
-FILE = records.path("continuation.json")
 
 
 def scales(count: int, start: float = 3.0) -> list[float]:
@@ -91,10 +87,11 @@ def difficult_pair(level: int, number: int, size: int) -> tuple[Registration, to
     return problem, start, transform.from_matrix(A, b)
 
 
-def attempt(method: Callable, problem: Registration, start: torch.Tensor, truth: torch.Tensor) -> dict:
+def attempt(name: str, level: int, number: int, size: int) -> dict:
     """One run; ``error`` is the root mean square distance to the true map, in cells."""
+    problem, start, truth = difficult_pair(level, number, size)
     begin = time.process_time()
-    path = method(problem, start)
+    path = METHODS[name](problem, start)
     seconds = time.process_time() - begin
     ends = [problem.transform(w, problem.points) for w in (path.w, truth)]
     cells = (ends[0] - ends[1]) / torch.tensor(problem.grid.spacing, dtype=torch.float64)
@@ -102,41 +99,33 @@ def attempt(method: Callable, problem: Registration, start: torch.Tensor, truth:
     return {"error": error, "iterations": path.iterations, "work": path.work, "seconds": seconds}
 
 
-def pairs(size: int = 32, each: int = 10) -> None:
-    levels = range(1, LEVELS + 1)
-    runs = {name: {level: [] for level in levels} for name in METHODS}
-    for level in levels:
-        for number in range(each):
-            setting = difficult_pair(level, number, size)
-            for name, method in METHODS.items():
-                runs[name][level].append(attempt(method, *setting))
-    table = {}
-    for name, by_level in runs.items():
-        every = [run for level in levels for run in by_level[level]]
+def record(options, size: int = 32, each: int = 10) -> None:
+    levels, numbers = range(1, LEVELS + 1), range(each)
+    cases = [(*case, size) for case in itertools.product(METHODS, levels, numbers)]
+    how = {"jobs": options.jobs, "dask": options.dask, "fresh": options.fresh}
+    results, seconds = making.run(attempt, cases, "continuation", **how)
+    found, table = dict(zip(cases, results, strict=True)), {}
+    for name in METHODS:
+        every = [found[name, level, number, size] for level in levels for number in numbers]
+        solved = [[found[name, level, number, size]["error"] < 1 for number in numbers] for level in levels]
         table[name] = {
-            "success": [sum(run["error"] < 1 for run in by_level[level]) / each for level in levels],
-            **{
-                key: round(statistics.mean(run[key] for run in every), 3)
-                for key in every[0]
-                if key != "error"
-            },
+            "success": [sum(level) / each for level in solved],
+            **{key: round(statistics.mean(run[key] for run in every), 3) for key in ("iterations", "work")},
             "errors": [round(run["error"], 2) for run in every],
         }
         rates = " ".join(f"{rate:5.0%}" for rate in table[name]["success"])
-        print(f"{name:30}{rates}   work {table[name]['work']:6.1f}  seconds {table[name]['seconds']:.2f}")
+        used = statistics.mean(run["seconds"] for run in every)
+        print(f"{name:30}{rates}   work {table[name]['work']:6.1f}  seconds {used:.2f}")
     about = {
-        "command": "python benchmarks/continuation.py pairs",
+        "command": "python benchmarks/continuation.py record",
         "size": size,
         "pairs_per_level": each,
         "success_is": "root mean square distance to the true map below one cell",
         "work_is": "mean number of evaluations of images, in units of the finest ones",
-        "seconds_are": "mean processor seconds",
         "turned_by_at_most_degrees": [36 * level for level in levels],
         "clutter": [round(0.1 * (level - 1), 1) for level in levels],
     }
-    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in table.items())
-    FILE.write_text(f'{{"about": {json.dumps(about, indent=1)},\n "methods": {{\n{lines}\n }}}}\n')
-    print(f"written: {FILE}")
+    making.write("continuation.json", {"about": about, "methods": table}, seconds=seconds)
 
 
 # ---- work of the predictors
@@ -214,15 +203,12 @@ def seconds() -> None:
 
 
 if __name__ == "__main__":
-    commands = {"pairs": pairs, "predictors": predictors, "figure3": figure3, "time": seconds}
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    commands = {"record": record, "predictors": predictors, "figure3": figure3, "time": seconds}
+    parser = making.parser(__doc__)
     parser.add_argument(
         "what", nargs="*", choices=[*commands, []], metavar="what", help="default: everything"
     )
-    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    torch.set_num_threads(1)
     for what in options.what or commands:
-        commands[what]()
+        commands[what](options) if what == "record" else commands[what]()

@@ -1,7 +1,8 @@
 """Super-resolution: what a Jacobian and a run cost, and which combination gives most for least work.
 
-    python benchmarks/superres.py            both; the comparison is the record superres.json
-    python benchmarks/superres.py cost       only the cost; of the paper's problem if REGKIT_DATA is set
+    python benchmarks/superres.py            both
+    python benchmarks/superres.py record     which combination: the record superres.json
+    python benchmarks/superres.py cost       the cost; of the paper's problem if REGKIT_DATA is set
 
 Compared are three images, drawn or shipped with Matplotlib, with four sets of motions each, without noise
 and with it. Work is counted in products with AᵀA, one for each column. Errors are those of an exact solve for
@@ -10,28 +11,25 @@ f at the final w.
 
 from __future__ import annotations
 
-import argparse
-import json
+import itertools
 import os
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 
 import torch
 
-from regbook import paper, records
+from regbook import paper
 from regbook.meter import Metered
+from regbook.records import making
 from regkit import data
 from regkit.implicit import Derivative, Frozen, Implicit, Unrolled
 from regkit.linear import CG, Cholesky, Solver
 from regkit.optimize import Result, levenberg_marquardt
-from regkit.templates import Synthetic, register_templates, synthetic
+from regkit.templates import register_templates, synthetic
 from regkit.varpro import GolubPereyra, Kaufman, Reduced, ReducedJacobian
-
-FILE = records.path("superres.json")
-
 
 EXACT, N = Cholesky(), CG.fixed
 OURS = partial(levenberg_marquardt, damping=1e-2, iterations=9)
@@ -97,24 +95,22 @@ METHODS = [
 SEEDS = (2, 12, 22, 32)
 
 
-def images() -> dict:
-    pair = data.hands_phantom(24)
-    other = data.hands_phantom(20)
-    return {
-        "head 32": data.mri(32),
-        "hand 24": (pair.reference, pair.grid),
-        "other hand 20": (other.template, other.grid),
-    }
+IMAGES = ("head 32", "hand 24", "other hand 20")
+PROBLEMS = [*itertools.product(IMAGES, SEEDS)]
 
 
-def problems(noise: float = 0.0, strength: float = 1e-2) -> list[tuple[str, Synthetic, torch.Tensor]]:
-    """Name, problem and start, for each image and each set of motions."""
-    found = []
-    for name, (image, grid) in images().items():
-        for seed in SEEDS:
-            made = synthetic(image, grid, seed=seed, noise=noise, strength=strength)
-            found.append((f"{name}, motions {seed}", made, register_templates(made.problem)))
-    return found
+def image(name: str) -> tuple:
+    if name == "head 32":
+        return data.mri(32)
+    pair = data.hands_phantom(int(name[-2:]))
+    return (pair.template if "other" in name else pair.reference), pair.grid
+
+
+@cache  # the cases of one worker share it
+def problem(name: str, seed: int, noise: float = 0.0, strength: float = 1e-2) -> tuple:
+    """Problem and start, for an image and a set of motions."""
+    made = synthetic(*image(name), seed=seed, noise=noise, strength=strength)
+    return made, register_templates(made.problem)
 
 
 def exact_error(made, w: torch.Tensor) -> float:
@@ -122,53 +118,78 @@ def exact_error(made, w: torch.Tensor) -> float:
     return 100 * made.error(Reduced(made.problem, EXACT).point(w).f)
 
 
-def compare() -> dict:
+def before(name: str, seed: int) -> dict:
+    """Errors without any optimisation."""
+    made, w = problem(name, seed)
+    return {"start": exact_error(made, w), "upsampled": 100 * made.error(made.problem.upsampled())}
+
+
+def one(k: int, name: str, seed: int) -> list[tuple[int, float]]:
+    """Method ``k`` on one problem: products and error after every step."""
+    method, (made, w) = METHODS[k], problem(name, seed)
+    if method.fixed == 0:
+        made = replace(made, problem=replace(made.problem, fixed=0))
+        w = torch.cat([made.problem.transform.identity(w.dtype), w])
+    found, products = method.run(made.problem, w)
+    errors = [round(exact_error(made, step.x), 3) for step in found.history]
+    return list(zip(products, errors, strict=True))
+
+
+def compare(how: dict) -> tuple[dict, float]:
     """Every method on every problem: final errors, products, and the error after every step."""
-    cases = problems()
+    first, seconds = making.run(before, PROBLEMS, "superres_before", **how)
+    cases = [(k, *case) for k in range(len(METHODS)) for case in PROBLEMS]
+    found, more = making.run(one, cases, "superres", **how)
     record = {
-        "problems": [name for name, *_ in cases],
-        "start": [round(exact_error(made, w), 2) for _, made, w in cases],
-        "upsampled": [round(100 * made.error(made.problem.upsampled()), 2) for _, made, _ in cases],
+        "problems": [f"{name}, motions {seed}" for name, seed in PROBLEMS],
+        **{key: [round(row[key], 2) for row in first] for key in ("start", "upsampled")},
         "methods": [],
     }
-    print(f"{len(cases)} problems; median error at the start {statistics.median(record['start']):.1f} %")
+    print(f"{len(PROBLEMS)} problems; median error at the start {statistics.median(record['start']):.1f} %")
     print(f"{'method':50} {'median':>7} {'worst':>7} {'products':>9} {'to within 5 %':>14}")
-    for method in METHODS:
-        name, exact, paths = method.name, method.solver == EXACT, []
-        for _, made, w in cases:
-            problem, start = made.problem, w
-            if method.fixed == 0:
-                problem = replace(problem, fixed=0)
-                start = torch.cat([problem.transform.identity(w.dtype), w])
-            case = replace(made, problem=problem)
-            found, products = method.run(problem, start)
-            errors = [round(exact_error(case, step.x), 3) for step in found.history]
-            paths.append(list(zip(products, errors, strict=True)))
+    for k, method in enumerate(METHODS):
+        paths = found[k * len(PROBLEMS) : (k + 1) * len(PROBLEMS)]
         errors, products = [path[-1][1] for path in paths], [path[-1][0] for path in paths]
         early = [next(spent for spent, error in path if error <= 1.05 * path[-1][1]) for path in paths]
+        exact = method.solver == EXACT
         work = ["exact", "exact"] if exact else [f"{statistics.median(n):.0f}" for n in (products, early)]
-        line = f"{name:50} {statistics.median(errors):6.2f}% {max(errors):6.2f}% {work[0]:>9} {work[1]:>14}"
-        print(line, flush=True)
-        products = None if exact else products
-        record["methods"].append({"name": name, "errors": errors, "products": products, "paths": paths})
-    return record
+        line = f"{method.name:50} {statistics.median(errors):6.2f}% {max(errors):6.2f}%"
+        print(f"{line} {work[0]:>9} {work[1]:>14}")
+        row = {"name": method.name, "errors": errors, "products": None if exact else products, "paths": paths}
+        record["methods"].append(row)
+    return record, seconds + more
 
 
-def with_noise() -> list[dict]:
-    """Median errors over all problems, for noise (in grey values) and λ, without and with a derivative."""
+NOISES, STRENGTHS = (0.0, 1.0, 3.0), (1e-3, 1e-2, 0.1, 0.3, 1.0)
+
+
+def noisy(noise: float, strength: float, name: str, seed: int) -> dict[str, float]:
+    """Errors at the start, and after a run without and with a derivative of the projection."""
+    made, w = problem(name, seed, noise, strength)
+    errors = {"start": exact_error(made, w)}
+    for way, jacobian in {"none": Frozen(), "kaufman": Kaufman()}.items():
+        errors[way] = exact_error(made, OURS(Reduced(made.problem, EXACT, jacobian), w).x)
+    return errors
+
+
+def with_noise(how: dict) -> tuple[list[dict], float]:
+    """Median errors over all problems, for noise (in grey values) and λ."""
+    cases = [(noise, s, *case) for noise in NOISES for s in STRENGTHS for case in PROBLEMS]
+    found, seconds = making.run(noisy, cases, "superres_noise", **how)
     rows = []
-    for noise in (0.0, 1.0, 3.0):
-        for strength in (1e-3, 1e-2, 0.1, 0.3, 1.0):
-            errors = {"start": [], "none": [], "kaufman": []}
-            for _, made, w in problems(noise, strength):
-                errors["start"].append(exact_error(made, w))
-                for name, jacobian in {"none": Frozen(), "kaufman": Kaufman()}.items():
-                    found = OURS(Reduced(made.problem, EXACT, jacobian), w)
-                    errors[name].append(exact_error(made, found.x))
-            medians = {name: round(statistics.median(values), 2) for name, values in errors.items()}
-            rows.append({"noise": noise, "strength": strength, **medians})
-            print(rows[-1], flush=True)
-    return rows
+    for noise, strength in itertools.product(NOISES, STRENGTHS):
+        here = [r for case, r in zip(cases, found, strict=True) if case[:2] == (noise, strength)]
+        medians = {key: round(statistics.median(row[key] for row in here), 2) for key in here[0]}
+        rows.append({"noise": noise, "strength": strength, **medians})
+        print(rows[-1])
+    return rows, seconds
+
+
+def record(options) -> None:
+    how = {"jobs": options.jobs, "dask": options.dask, "fresh": options.fresh}
+    (content, seconds), (rows, more) = compare(how), with_noise(how)
+    content = {"command": "python benchmarks/superres.py record", **content, "noise": rows}
+    making.write("superres.json", content, seconds=seconds + more)
 
 
 def cost() -> None:
@@ -200,13 +221,11 @@ def cost() -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("what", nargs="?", choices=("all", "cost"), default="all")
-    what = parser.parse_args().what
+    parser = making.parser(__doc__)
+    parser.add_argument("what", nargs="?", choices=("all", "record", "cost"), default="all")
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    cost()
-    if what == "all":
-        record = {"command": "python benchmarks/superres.py", **compare(), "noise": with_noise()}
-        FILE.write_text(json.dumps(record, separators=(",", ":")) + "\n", encoding="utf-8")
+    if options.what != "record":
+        cost()
+    if options.what != "cost":
+        record(options)

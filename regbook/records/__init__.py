@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+COSTS = "costs.json"  # what the records took on the computer that made them
+
 
 def path(name: str) -> Path:
     """Where the record of that file name is, or is to be written: ``path("superres.json")``."""
@@ -27,3 +29,8 @@ def load(name: str) -> dict:
         return json.loads(file.read_text(encoding="utf-8"))
     with np.load(file) as arrays:
         return dict(arrays)
+
+
+def costs(name: str) -> dict[str, float]:
+    """What the record ``name`` (its file) took when it was made: seconds of one processor core, and so on."""
+    return load(COSTS)[name]
