@@ -9,6 +9,7 @@ Modules, in the order in which the book meets them:
     transforms    maps y(x; w) that move an image
     motions       transformations at fixed points, with their derivatives
     distances     how much two images differ
+    outside       what an image is beyond its box, and which points count
     regularizers  what w should be like when the images alone do not say
     operators     linear maps that are given by what they do
     problems      what an optimiser is given: objectives, and what is known of them at one point

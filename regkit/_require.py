@@ -49,14 +49,15 @@ def real_tensor(value: object, name: str, like: torch.Tensor) -> torch.Tensor:
     return value.to(device=like.device, dtype=like.dtype)
 
 
-def image_tensor(image: object) -> torch.Tensor:
+def image_tensor(image: object, finite: bool = True) -> torch.Tensor:
     """``image`` as a floating-point tensor with 1 to 3 dimensions, checked."""
     image = floating(tensor(image, "an image"), "image")
     require(
         1 <= image.ndim <= 3 and image.numel() > 0,
         f"expected an image with 1 to 3 dimensions and at least one cell, got shape {tuple(image.shape)}",
     )
-    require(image.isfinite().all(), "expected an image of finite numbers, got NaN or infinity in it")
+    usable = not finite or image.isfinite().all()
+    require(usable, "expected an image of finite numbers, got NaN or infinity in it")
     return image
 
 

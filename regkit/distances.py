@@ -29,6 +29,20 @@ from regkit.operators import Diagonal, Hessian, Jacobian, LowRankUpdate, Operato
 from regkit.problems import Kind
 
 
+def root(weights: Tensor) -> Tensor:
+    """√ω, with the derivative 0 where ω = 0: weights may depend on w, and smoothly fall to zero.
+
+    Args:
+        weights (n,): ω ≥ 0.
+
+    Example:
+        >>> torch.func.vmap(torch.func.grad(root))(torch.tensor([0.0, 4.0]))
+        tensor([0.0000, 0.2500])
+    """
+    zero = weights == 0
+    return torch.where(zero, 1, weights).sqrt() * ~zero
+
+
 class Distance:
     """Any measure J of how much two images differ: a subclass gives ``value``.
 
@@ -109,11 +123,11 @@ class SSD(ResidualDistance):
 
     def residual(self, t: Tensor, s: Tensor, weights: Tensor) -> Tensor:
         """√ω (t − s), (n,)."""
-        return weights.sqrt() * (t - s)
+        return root(weights) * (t - s)
 
     def jacobian(self, t: Tensor, s: Tensor, weights: Tensor, columns: Tensor) -> Tensor:
         """√ω times the columns, (n, p)."""
-        return (weights.sqrt() * columns.T).T
+        return (root(weights) * columns.T).T
 
     def first(self, t: Tensor, s: Tensor, weights: Tensor) -> Tensor:
         """ω (t − s), (n,)."""
@@ -156,11 +170,11 @@ class NCC(ResidualDistance):
 
     def residual(self, t: Tensor, s: Tensor, weights: Tensor) -> Tensor:
         """√ω (t̂ − ŝ), (n,)."""
-        return weights.sqrt() * (self._normalise(t, weights)[0] - self._normalise(s, weights)[0])
+        return root(weights) * (self._normalise(t, weights)[0] - self._normalise(s, weights)[0])
 
     def jacobian(self, t: Tensor, s: Tensor, weights: Tensor, columns: Tensor) -> Tensor:
         """√ω ∂t̂/∂t times the columns, (n, p)."""
-        return (weights.sqrt() * self._slope(*self._normalise(t, weights), weights, columns.T)).T
+        return (root(weights) * self._slope(*self._normalise(t, weights), weights, columns.T)).T
 
     def first(self, t: Tensor, s: Tensor, weights: Tensor) -> Tensor:
         """−ω (ŝ − ν t̂)/N."""

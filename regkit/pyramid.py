@@ -18,6 +18,7 @@ import torch
 from regkit._require import require
 from regkit.continuation import follow
 from regkit.grid import Grid
+from regkit.outside import known
 from regkit.paths import Path, Step
 from regkit.registration import Registration
 from regkit.regularizers import Refined
@@ -27,7 +28,8 @@ from regkit.scales import Adaptive
 def pyramid(problem: Registration, levels: int) -> list[Registration]:
     """The problem at ``levels`` image sizes, the smallest first; ``problem`` itself is the last.
 
-    From one to the next smaller, blocks of 2ᵈ cells are averaged, in each image on its own grid. Ω
+    From one to the next smaller, blocks of 2ᵈ cells are averaged, in each image on its own grid; cells
+    of weight zero are left out where others are in the block. Ω
     stays, and with it the meaning of w for a transformation that has the same parameters at every
     size. Another one becomes its ``coarser()``; ``level.transform.refine(w)`` takes w from the
     level before to ``level``.
@@ -68,13 +70,17 @@ def _halved(problem: Registration) -> Registration:
     if regulariser is not None and transform is not problem.transform:
         regulariser = Refined(regulariser, problem.transform.refine)
     grids = {"grid": problem.grid, "template_grid": problem.template_grid}
-    images = {name: getattr(problem, name) for name in ("template", "reference", "weights")}
+    masks = {"template": problem.template_weights, "reference": problem.weights}
+    images = {name: _averaged(getattr(problem, name), weights) for name, weights in masks.items()}
     return replace(
         problem,
         transform=transform,
         regulariser=regulariser,
+        outside=problem.outside or 0.0,  # nobody is warned twice
+        weights=None if problem.weights is None else _averaged(problem.weights),
+        template_weights=None if problem.template_weights is None else _averaged(problem.template_weights),
+        **images,
         **{name: _coarser(grid) for name, grid in grids.items() if grid is not None},
-        **{name: _averaged(image) for name, image in images.items() if image is not None},
     )
 
 
@@ -82,7 +88,14 @@ def _coarser(grid: Grid) -> Grid:
     return Grid(grid.extent, tuple(cells // 2 for cells in grid.shape))
 
 
-def _averaged(image: torch.Tensor) -> torch.Tensor:
+def _averaged(image: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+    """The means of blocks, with weights of the cells that count, if there are any."""
+    if weights is not None:
+        counts = known(image, weights).to(image)
+        total = _averaged(counts)
+        return torch.where(
+            total > 0, _averaged(counts * image) / torch.where(total > 0, total, 1), _averaged(image)
+        )
     blocks = [size for cells in image.shape for size in (cells // 2, 2)]
     return image.reshape(blocks).mean(tuple(range(1, 2 * image.ndim, 2)))
 

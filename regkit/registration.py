@@ -15,6 +15,9 @@ which for the squared difference are ωr and diag ω, and A = ∇T · ∂y/∂w 
     Gauss-Newton   AᵀCA          = Σ ωᵢ (∂yᵢ/∂w)ᵀ ∇Tᵢ∇Tᵢᵀ ∂yᵢ/∂w
     Hessian        AᵀCA + Σ aᵢ∇² : ω∇T∇Tᵀ becomes ω∇T∇Tᵀ + a∇²T, and y adds its own second derivative.
 
+Where points count only as far as they overlap (``outside="overlap"``), t stands for the pair of T
+and the cover P at y, see ``outside``: everything is summed over the two.
+
 Second derivatives come in two forms: ``hessian`` is a matrix (p, p), ``curvature`` the same as an
 operator, for more parameters than a matrix could hold. And every derivative is there twice:
 ``method="closed"`` is the above, ``method="autodiff"`` is torch.func.
@@ -28,11 +31,12 @@ from typing import Literal
 
 import torch
 
-from regkit._require import image_tensor, real_tensor, require, require_words
+from regkit._require import real_tensor, require, require_words
 from regkit.distances import SSD, Distance
 from regkit.grid import Grid
 from regkit.motions import Motion
 from regkit.operators import Blocks, Diagonal, LowRankUpdate, Operator
+from regkit.outside import Outside, Overlap, completed, cover, known, padding, warn_of_bright_border
 from regkit.problems import Kind
 from regkit.regularizers import Regulariser
 from regkit.spline import SmoothingBasis, evaluate
@@ -52,10 +56,16 @@ class Registration:
         grid: the box and the cells of the reference, and of the template if it has none of its own.
         transform: y(x; w).
         distance: how much the moved template and the reference differ.
-        weights (grid.shape): a mask or any weights ≥ 0, fixed to the reference; None for 1.
+        weights (grid.shape): a mask or any weights ≥ 0, fixed to the reference; None for 1. Where
+            they are zero the reference may be NaN.
         regulariser: λS(w); None for 0.
         template_grid: the box and the cells of the template, in the same unit of length; None for
             ``grid``. Both images are blurred equally far in that unit, whatever their cells.
+        outside: what the images are beyond their boxes, a value, "edge", "mean" or "overlap", with
+            the formulas in the module ``outside``. None for 0, with a warning where the template's
+            border is bright.
+        template_weights (of the shape of the template): a mask that moves with the template, which
+            may be NaN where it is zero. It implies "overlap".
 
     Raises:
         ValueError: where shapes, kinds or dimensions do not fit, for weights that are negative or
@@ -79,6 +89,8 @@ class Registration:
     weights: torch.Tensor | None = None
     regulariser: Regulariser | None = None
     template_grid: Grid | None = None
+    outside: Outside = None
+    template_weights: torch.Tensor | None = None
 
     def __post_init__(self):
         known = isinstance(self.distance, Distance)
@@ -87,26 +99,34 @@ class Registration:
         require(known, f"expected a Transform, such as transforms.Affine(), got {self.transform!r}")
         known = self.regulariser is None or isinstance(self.regulariser, Regulariser)
         require(known, f"expected a Regulariser, such as regularizers.Quadratic, got {self.regulariser!r}")
-        images = {"template": image_tensor(self.template), "reference": image_tensor(self.reference)}
-        if self.weights is not None:
-            images["weights"] = real_tensor(self.weights, "weights", images["reference"])
-        for name, image in images.items():
-            shape = tuple(image.shape)
-            expected = (self.grids[1] if name == "template" else self.grid).shape
-            require(shape == expected, f"expected {name} of shape {expected}, got {shape}")
-            object.__setattr__(self, name, image)
+        implied = self.outside is None and self.template_weights is not None
+        object.__setattr__(self, "outside", "overlap" if implied else self.outside)
+        fits = self.template_weights is None or self.outside == "overlap"
+        require(fits, f'expected outside "overlap" with template_weights, got {self.outside!r}')
+        for name, mask, grid in zip(
+            ("reference", "template"), ("weights", "template_weights"), self.grids, strict=True
+        ):
+            images = completed(
+                getattr(self, name), getattr(self, mask), (name, mask), grid.shape, self.outside
+            )
+            for key, image in zip((name, mask), images, strict=True):
+                object.__setattr__(self, key, image)
         kinds = [f"{image.dtype} on {image.device}" for image in (self.template, self.reference)]
         require(kinds[0] == kinds[1], f"expected images of one kind, got {kinds[0]} and {kinds[1]}")
         dim, other = self.grid.dim, self.transform.dim
         require(dim == other, f"expected a transformation in {dim} dimensions, got one in {other}")
-        omega = self.omega
-        usable = omega.isfinite().all() & (omega >= 0).all() & (omega > 0).any()
-        require(usable, "expected finite weights ≥ 0, not all of them zero")
+        if self.outside is None:
+            warn_of_bright_border(self.template)
 
     def __repr__(self) -> str:
         cells, finer = (" × ".join(map(str, grid.shape)) for grid in self.grids)
         cells = cells if self.template_grid is None else f"{finer} to {cells}"
-        extra = "".join(f", {name}" for name in ("weights", "regulariser") if getattr(self, name) is not None)
+        extra = "".join(
+            f", {name}"
+            for name in ("weights", "template_weights", "regulariser")
+            if getattr(self, name) is not None
+        )
+        extra += "" if self.outside is None else f", outside={self.outside!r}"
         return f"Registration of {cells} cells: {self.transform}, {self.distance}{extra}"
 
     @property
@@ -121,7 +141,24 @@ class Registration:
         factors = None
         if other != h:
             factors = tuple((a / b) ** 4 for a, b in zip(h, other, strict=True))
-        return SmoothingBasis(self.template, factors), SmoothingBasis(self.reference)
+        beyond, other = self.beyond
+        return SmoothingBasis(self.template, factors, beyond), SmoothingBasis(self.reference, None, other)
+
+    @cached_property
+    def beyond(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The values of template and reference beyond their boxes."""
+        pairs = (self.template, self.template_weights), (self.reference, self.weights)
+        return tuple(padding(image, self.outside, known(image, mask)) for image, mask in pairs)
+
+    @cached_property
+    def cover(self) -> torch.Tensor | None:
+        """The coefficients of P, of the shape of the template, for "overlap"; else None."""
+        return cover(self.template, self.template_weights) if self.outside == "overlap" else None
+
+    @cached_property
+    def measure(self) -> Distance:
+        """The distance, of the points that overlap for "overlap"."""
+        return Overlap(self.distance) if self.outside == "overlap" else self.distance
 
     @cached_property
     def motion(self) -> Motion:
@@ -142,7 +179,7 @@ class Registration:
     def at(self, theta: float | torch.Tensor) -> Objective:
         """J for one θ ≥ 0: a few small matrix products, no system is solved."""
         c, s = (basis.coefficients(theta) for basis in self.bases)
-        return Objective(self, theta, c, at_centres(s))
+        return Objective(self, theta, c, at_centres(s) + self.beyond[1])
 
     def gradient_theta(self, w: torch.Tensor, theta: float | torch.Tensor) -> torch.Tensor:
         """∂/∂θ ∇J(w; θ), (p,), exact."""
@@ -185,8 +222,12 @@ class Objective:
         Gauss-Newton's; for order 2 the exact .hessian() and .curvature().
         """
         w = real_tensor(w, "parameters", self.problem.reference)
-        template = evaluate(self.coefficients, self.problem.grids[1], self.problem.motion(w), order)
-        return Evaluation(self, w, template if order else (template,))
+        problem, grid, y = self.problem, self.problem.grids[1], self.problem.motion(w)
+        template = evaluate(self.coefficients, grid, y, order, problem.beyond[0])
+        if problem.cover is None:
+            return Evaluation(self, w, template if order else (template,))
+        pair = template, evaluate(problem.cover, grid, y, order)
+        return Evaluation(self, w, *(each if order else (each,) for each in pair))
 
     def residual(self, w: torch.Tensor) -> torch.Tensor:
         """r(w), (n,), without the regulariser; a ValueError if the distance has none."""
@@ -229,9 +270,11 @@ class Objective:
         w = point.w
         template_rate, reference_rate = (basis.theta_derivative(self.theta) for basis in problem.bases)
         value, slope = evaluate(template_rate, problem.grids[1], problem.motion(w), 1)
-        rate = problem.distance.curvature(*point.images, "exact") @ value
-        rate = rate + problem.distance.mixed(*point.images, at_centres(reference_rate))
-        slope = rate[:, None] * point.template[1] + point.first[:, None] * slope
+        if problem.cover is not None:  # which does not change with θ
+            value = torch.stack([value, torch.zeros_like(value)], 1).flatten()
+        rate = problem.measure.curvature(*point.images, "exact") @ value
+        rate = rate + problem.measure.mixed(*point.images, at_centres(reference_rate))
+        slope = point.spread(rate, 1) + point.split(point.first)[0][:, None] * slope
         return problem.motion.chain_gradient(w, slope)
 
 
@@ -243,40 +286,59 @@ class Evaluation:
         objective: J at one θ.
         w (p,): the parameters.
         template: T (n,), ∇T (n, d), ∇²T (n, d, d) at y, as far as these were asked for.
+        cover: P and its derivatives at y, likewise; empty unless only the overlap counts.
     """
 
     objective: Objective
     w: torch.Tensor
     template: tuple[torch.Tensor, ...]
+    cover: tuple[torch.Tensor, ...] = ()
 
     def __repr__(self) -> str:
         return f"Evaluation: {self.objective}"
 
     @property
     def images(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """t, s, ω as ``distances`` want them, each (n,)."""
-        return self.template[0], self.objective.reference, self.objective.problem.omega
+        """t, s, ω as ``distances`` want them, each (n,); for "overlap" t is (2n,), T and P point by point."""
+        t = torch.stack([self.template[0], self.cover[0]], 1).flatten() if self.cover else self.template[0]
+        return t, self.objective.reference, self.objective.problem.omega
 
     @cached_property
     def residual(self) -> torch.Tensor:
         """r, (n,); a ValueError if the distance has none."""
-        return self.objective.problem.distance.residual(*self.images)
+        return self.objective.problem.measure.residual(*self.images)
 
     @cached_property
     def loss(self) -> torch.Tensor:
         """J, a tensor without dimensions."""
         problem = self.objective.problem
-        loss = problem.distance.value(*self.images)
+        loss = problem.measure.value(*self.images)
         return loss if problem.regulariser is None else loss + problem.regulariser.value(self.w)
 
     @cached_property
     def first(self) -> torch.Tensor:
-        """a = ∂D/∂t, (n,)."""
-        return self.objective.problem.distance.first(*self.images)
+        """a = ∂D/∂t, of the shape of t."""
+        return self.objective.problem.measure.first(*self.images)
+
+    def split(self, factor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """What belongs to T and what to P in a vector of the shape of t, each (n,)."""
+        return factor.reshape(len(self.template[0]), -1).unbind(1)
+
+    def spread(self, factor: torch.Tensor, order: int) -> torch.Tensor:
+        """factorᵢ times the derivative of T of this order, plus the same of P: (n, d) or (n, d, d)."""
+        pairs = zip(self.split(factor), (self.template, self.cover), strict=False)
+        return sum(part.reshape(-1, *[1] * order) * image[order] for part, image in pairs)
 
     def _chain_gradient(self, factor: torch.Tensor) -> torch.Tensor:
         """Σ factorᵢ ∇Tᵢᵀ ∂yᵢ/∂w."""
-        return self.objective.problem.motion.chain_gradient(self.w, factor[:, None] * self.template[1])
+        return self.objective.problem.motion.chain_gradient(self.w, self.spread(factor, 1))
+
+    def _chain_rows(self) -> torch.Tensor:
+        """∂t/∂w, as many rows as t has."""
+        rows = [self.objective.problem.motion.chain_rows(self.w, self.template[1])]
+        if self.cover:
+            rows.append(self.objective.problem.motion.chain_rows(self.w, self.cover[1]))
+        return torch.stack(rows, 1).flatten(0, 1)
 
     @cached_property
     def gradient(self) -> torch.Tensor:
@@ -287,27 +349,26 @@ class Evaluation:
     @cached_property
     def jacobian(self) -> torch.Tensor:
         """∂r/∂w, (n, p); a ValueError if the distance has no residual."""
-        problem = self.objective.problem
-        return problem.distance.jacobian(*self.images, problem.motion.chain_rows(self.w, self.template[1]))
+        return self.objective.problem.measure.jacobian(*self.images, self._chain_rows())
 
     def hessian(self, kind: Kind = "exact") -> torch.Tensor:
         """Σ ∂yᵀ (∇T C ∇Tᵀ + a∇²T) ∂y + a∇Tᵀ∂²y, plus the regulariser's, (p, p)."""
         problem, exact = self.objective.problem, not _gauss_newton(kind)
         if exact and len(self.template) < 3:  # ∇²T was not asked for before
             return self.objective.point(self.w, 2).hessian(kind)
-        C, motion = problem.distance.curvature(*self.images, kind), problem.motion
+        C, motion = problem.measure.curvature(*self.images, kind), problem.motion
         slope, first = self.template[1].T, None  # (d, n)
         diagonal = C.entries if isinstance(C, Diagonal) else torch.zeros_like(slope[0])
         bend = (diagonal * slope)[:, None] * slope
         if exact:
-            bend = bend + self.first * self.template[2].movedim(0, -1)
-            first = self.first[:, None] * self.template[1]
+            bend = bend + self.spread(self.first, 2).movedim(0, -1)
+            first = self.spread(self.first, 1)
         hessian = motion.chain_hessian(self.w, bend.movedim(-1, 0), first)
         if isinstance(C, LowRankUpdate):
             V = torch.stack([self._chain_gradient(column) for column in C.U.T])
             hessian = hessian + V.T @ C.K @ V
         elif not isinstance(C, Diagonal):
-            rows = motion.chain_rows(self.w, self.template[1])
+            rows = self._chain_rows()
             hessian = hessian + rows.T @ (C @ rows)
         regulariser = problem.regulariser
         return hessian if regulariser is None else hessian + regulariser.hessian(self.w).dense(self.w)
@@ -317,11 +378,12 @@ class Evaluation:
         problem, exact = self.objective.problem, not _gauss_newton(kind)
         if exact and len(self.template) < 3:
             return self.objective.point(self.w, 2).curvature(kind)
-        Y, slope = problem.motion.derivative(self.w), Blocks(self.template[1][:, None])
-        inner, second = slope.T @ problem.distance.curvature(*self.images, kind) @ slope, None
+        slopes = [image[1] for image in (self.template, self.cover) if image]
+        Y, slope = problem.motion.derivative(self.w), Blocks(torch.stack(slopes, 1))
+        inner, second = slope.T @ problem.measure.curvature(*self.images, kind) @ slope, None
         if exact:
-            inner = inner + Blocks(self.first[:, None, None] * self.template[2])
-            second = problem.motion.second(self.w, self.first[:, None] * self.template[1])
+            inner = inner + Blocks(self.spread(self.first, 2))
+            second = problem.motion.second(self.w, self.spread(self.first, 1))
         parts = [second, None if problem.regulariser is None else problem.regulariser.hessian(self.w)]
         return sum((part for part in parts if part is not None), start=Y.T @ inner @ Y)
 

@@ -81,6 +81,8 @@ class SmoothingBasis:
         image (m₁, …, m_d): grey values in any unit, floating-point; d is 1, 2 or 3.
         factors (d numbers): what θ is multiplied by along each axis; None for 1. An image whose
             cells are h wide is blurred as far as one with cells of width h′ by the factor (h′/h)⁴.
+        outside (in the unit of the image): how the image goes on beyond its box. The coefficients
+            are those of image − outside, and ``evaluate(…, outside=…)`` adds it again.
 
     Raises:
         ValueError: for an integer image, NaN or infinity, or a wrong number of dimensions
@@ -96,6 +98,7 @@ class SmoothingBasis:
 
     image: torch.Tensor
     factors: tuple[float, ...] | None = None
+    outside: float | torch.Tensor = 0.0
 
     def __post_init__(self):
         object.__setattr__(self, "image", image_tensor(self.image))
@@ -108,8 +111,8 @@ class SmoothingBasis:
 
     @cached_property
     def amplitudes(self) -> torch.Tensor:
-        """⊗VᵀBᵀ · T, of the shape of the image: its components in the modes of all axes."""
-        amplitudes = self.image
+        """⊗VᵀBᵀ · (T − outside), of the shape of the image: its components in the modes of all axes."""
+        amplitudes = self.image - self.outside
         for axis in range(self.image.ndim):
             amplitudes = _along(self._modes(self.image, axis)[2], amplitudes, axis)
         return amplitudes
@@ -166,12 +169,15 @@ class SmoothingBasis:
         return self._synthesis(-sum(mu * gain for mu, gain in gains) * damping * self.amplitudes)
 
 
-def coefficients(image: torch.Tensor, theta: float | torch.Tensor) -> torch.Tensor:
+def coefficients(
+    image: torch.Tensor, theta: float | torch.Tensor, outside: float | torch.Tensor = 0.0
+) -> torch.Tensor:
     """Spline coefficients of an image for one θ; use ``SmoothingBasis`` where many θ follow.
 
     Args:
         image (m₁, …, m_d): grey values in any unit, floating-point; d is 1, 2 or 3.
         theta (a number ≥ 0): how much to smooth; with 0 the spline interpolates the image.
+        outside (in the unit of the image): how it goes on beyond its box, the same as for ``evaluate``.
 
     Returns:
         c, of the shape of the image, for ``evaluate``.
@@ -185,7 +191,7 @@ def coefficients(image: torch.Tensor, theta: float | torch.Tensor) -> torch.Tens
         >>> evaluate(coefficients(image, theta=0.0), grid, grid.points()).tolist()
         [1.0, 2.0, 3.0, 4.0]
     """
-    return SmoothingBasis(image).coefficients(theta)
+    return SmoothingBasis(image, outside=outside).coefficients(theta)
 
 
 # b(t + 1), b(t), b(t − 1), b(t − 2) for t in [0, 1), one row each, as coefficients of t³, t², t, 1; and the
@@ -238,23 +244,32 @@ def _derivatives(padded: torch.Tensor, neighbours: tuple, u: torch.Tensor, order
 
 
 @overload
-def evaluate(c: torch.Tensor, grid: Grid, x: torch.Tensor, order: Literal[0] = 0) -> torch.Tensor: ...
-@overload
-def evaluate(c: torch.Tensor, grid: Grid, x: torch.Tensor, order: int) -> tuple[torch.Tensor, ...]: ...
 def evaluate(
-    c: torch.Tensor, grid: Grid, x: torch.Tensor, order: int = 0
+    c: torch.Tensor,
+    grid: Grid,
+    x: torch.Tensor,
+    order: Literal[0] = 0,
+    outside: float | torch.Tensor = 0.0,
+) -> torch.Tensor: ...
+@overload
+def evaluate(
+    c: torch.Tensor, grid: Grid, x: torch.Tensor, order: int, outside: float | torch.Tensor = 0.0
+) -> tuple[torch.Tensor, ...]: ...
+def evaluate(
+    c: torch.Tensor, grid: Grid, x: torch.Tensor, order: int = 0, outside: float | torch.Tensor = 0.0
 ) -> torch.Tensor | tuple[torch.Tensor, ...]:
-    """The spline T(x) = Σⱼ cⱼ b(x/h − ½ − j) and its derivatives at points anywhere in space.
+    """The spline T(x) = v + Σⱼ cⱼ b(x/h − ½ − j) and its derivatives at points anywhere in space.
 
-    All derivatives up to the second are continuous everywhere, and zero from two cells beyond the
-    outermost centres on. A NaN point gives NaN. Differentiable by torch.func in c and x, up to the
-    spline's own smoothness.
+    From two cells beyond the outermost centres on it is v = ``outside``. All derivatives up to the
+    second are continuous everywhere. A NaN point gives NaN. Differentiable by torch.func in c and x,
+    up to the spline's own smoothness.
 
     Args:
         c (m₁, …, m_d): the coefficients, in the unit of the grey values.
         grid: the box and its cells, of the shape of ``c``.
         x (n, d, in the unit of ``grid.extent``): the points, a tensor, an array or a list.
         order: how many derivatives are wanted, 0, 1 or 2.
+        outside (in the unit of the grey values): v, the value of which c are the deviations.
 
     Returns:
         The value (n,) for order 0; (value, gradient (n, d)) for order 1; for order 2 these two and
@@ -284,7 +299,7 @@ def evaluate(
     parts = [_derivatives(padded, neighbours, u, order) for u in pieces]
     partial = {q: torch.cat([part[q] for part in parts]) if len(parts) > 1 else parts[0][q] for q in parts[0]}
     unit = [tuple(int(k == axis) for k in range(grid.dim)) for axis in range(grid.dim)]
-    value = partial[(0,) * grid.dim]
+    value = partial[(0,) * grid.dim] + outside
     if order == 0:
         return value
     gradient = torch.stack([partial[e] for e in unit]) / h

@@ -11,6 +11,7 @@ import torch
 from regkit._require import require
 from regkit.grid import Grid
 from regkit.optimize import newton_trust
+from regkit.outside import Outside
 from regkit.registration import Registration
 from regkit.superres import SuperResolution
 
@@ -145,6 +146,7 @@ def register_templates(
     problem: SuperResolution,
     thetas: tuple[float, ...] = (100.0, 10.0, 1.0, 0.1, 0.01, 0.001),
     iterations: int = 50,
+    outside: Outside = None,
 ) -> torch.Tensor:
     """A start for w: template 0 registered to every other one, from the coarsest scale θ to the finest.
 
@@ -154,6 +156,7 @@ def register_templates(
         problem: with templates that overlap.
         thetas: the scales.
         iterations: limit for Newton's method at each of them.
+        outside: what the templates are beyond their boxes, as for ``Registration``.
 
     Returns:
         w (p,).
@@ -167,7 +170,8 @@ def register_templates(
     """
     found = [problem.transform.identity(problem.templates.dtype, problem.templates.device)]
     for template in problem.templates[1:]:
-        pair = Registration(problem.templates[0], template, problem.coarse, transform=problem.transform)
+        images = problem.templates[0], template
+        pair = Registration(*images, problem.coarse, transform=problem.transform, outside=outside)
         w = found[0]
         for theta in thetas:
             w = newton_trust(pair.at(theta), w, iterations=iterations).x

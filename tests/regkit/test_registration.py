@@ -62,7 +62,7 @@ def test_loss_by_hand():
     mask = torch.zeros(8, 5).double()
     mask[:4] = 1
     for weights, volume in ((None, 20), (mask, 10)):
-        objective = Registration(image, image + 2, grid, weights=weights).at(0.0)
+        objective = Registration(image, image + 2, grid, weights=weights, outside=0.0).at(0.0)
         w = tensor([1, 0, 0, 1, 0, 0])
         assert float(objective.loss(w)) == pytest.approx(0.5 * 4 * volume)
         assert objective.residual(w).shape == (40,)
@@ -349,7 +349,7 @@ def test_an_equal_grid_changes_nothing(random):
     assert one.gradient_theta(w, THETA).equal(two.gradient_theta(w, THETA))
 
 
-IMAGE = torch.ones(4, 5, dtype=torch.float64)
+IMAGE = torch.arange(20, dtype=torch.float64).reshape(4, 5)
 GRID = Grid((1, 1), (4, 5))
 
 
