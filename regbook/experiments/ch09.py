@@ -36,6 +36,17 @@ def derivative(
     }[tail]()
 
 
+def first_step(point) -> torch.Tensor:
+    """The step −(JᵀJ + δI)⁻¹Jᵀr (p,) with which the paper's method begins: δ = 1e-3 of the largest diagonal.
+
+    point: of a ``Reduced``, with its residual and Jacobian.
+    """
+    J = point.jacobian
+    H = J.T @ J
+    delta = 1e-3 * H.diagonal().max()
+    return -torch.linalg.solve(H + delta * torch.eye(len(H), dtype=H.dtype), J.T @ point.residual)
+
+
 # ---- a small system to play with: A(w) x = b with A(w) = A₀ + w B
 
 
@@ -106,6 +117,28 @@ def polynomial(A: torch.Tensor, values: torch.Tensor, r: torch.Tensor, iteration
         rho, old = r @ r, rho
         p, direction = r + rho / old * p, left + rho / old * direction
     return left
+
+
+@dataclass(frozen=True)
+class AtRestart:
+    """What a restart meets. ``before``, ``after``: iterations; ``highest``: the largest |p(λ)| that follows.
+
+    left: the component of the residual in the direction of that λ, over what it was at the very start.
+    """
+
+    before: int
+    after: int
+    highest: float
+    left: float
+
+
+def at_restart(A: torch.Tensor, b: torch.Tensor, x0: torch.Tensor, before: int, after: int) -> AtRestart:
+    """Restart conjugate gradients, for the full matrix A (n, n), b (n,) and x0 (n,)."""
+    values, vectors = torch.linalg.eigh(A)
+    r = b - A @ CG.fixed(before).solve(A.matmul, b, x0).x
+    left = (vectors.T @ r).abs() / (vectors.T @ (b - A @ x0)).abs()
+    p = polynomial(A, values, r, after).abs()
+    return AtRestart(before, after, float(p.max()), float(left[p.argmax()]))
 
 
 def semi_iteration(values: torch.Tensor, iterations: int) -> torch.Tensor:

@@ -13,7 +13,7 @@ HUES = {"restart": "vermillion", "continue": "purple", "chebyshev": "orange", "i
 
 def figure_8(record, total=200):
     """Final image error over the part that is differentiated: every start is a mark."""
-    figure, ax = plt.subplots(figsize=(6.4, 3.5))
+    figure, ax = plt.subplots(figsize=(6.4, 3.8))
     percents = record["percents"]
     for tail, mark in zip(("restart", "chebyshev", "implicit"), "os^", strict=True):
         errors, color = experiments.final_errors(record, tail, total), COLORS[HUES[tail]]
@@ -23,7 +23,48 @@ def figure_8(record, total=200):
     ax.axhline(100 * float(record["true_error"]), color="0.4", ls=":", label="with the true motions")
     ax.set(xlabel=f"per cent of {total} iterations that are differentiated", ylabel="final image error in %")
     ax.set(ylim=(0, 45), xlim=(-3, 103))
-    ax.legend(loc=(0.2, 0.4))
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def figure_8_words(record, total=200):
+    """What ``figure_8`` shows, in words."""
+    percents = list(record["percents"])
+    said = []
+    for tail in ("restart", "chebyshev", "implicit"):
+        ends = np.median(experiments.final_errors(record, tail, total), axis=1)
+        parts = ", ".join(f"{ends[percents.index(p)]:.1f} at {p} %" for p in (10, 50, 90, 100))
+        said.append(f"{NAMES[tail]}: {parts}")
+    none = np.median(experiments.final_errors(record, "restart", total)[0])
+    return f"Final image error in % over the share differentiated; none: {none:.1f}. {'; '.join(said)}."
+
+
+def yardsticks(record, named, total=200):
+    """Final image error over three measures of the first Jacobian; ``named``: (tail, percent), pointed at."""
+    figure, axes = plt.subplots(1, 3, figsize=(6.8, 3.3), sharey=True)
+    percents, N = list(record["percents"]), list(record["totals"]).index(total)
+    measures = {
+        "jacobian_error": "relative error of Jᵣ",
+        "cosine": "cosine of Jᵣᵀr and gradient",
+        "step": "first step / exact step",
+    }
+    for ax, (key, title) in zip(axes, measures.items(), strict=True):
+        for tail, mark in zip(("restart", "chebyshev", "implicit"), "os^", strict=True):
+            ends = np.median(experiments.final_errors(record, tail, total), axis=1)
+            values = np.median(record[key][experiments.TAILS.index(tail), N], axis=1)
+            look = {"color": COLORS[HUES[tail]], "ms": 5, "label": NAMES[tail]}
+            ax.plot(values[1:], ends[1:], mark, **look)
+            for other, percent in named:
+                if other == tail:
+                    at = percents.index(percent)
+                    ax.plot(values[at], ends[at], "o", ms=11, mfc="none", mec=COLORS["black"], mew=1.3)
+        ax.plot(values[0], ends[0], "*", ms=10, color=COLORS["black"], label="none")
+        ax.set(xlabel=title, ylim=(0, 45))
+        if key != "cosine":
+            ax.set_xscale("log")
+    axes[0].set_ylabel("final image error in %")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure
 
 
@@ -44,7 +85,7 @@ def two_right_hand_sides(toy, total=30):
         left.semilogy([k], [curves[name][k]], "o", ms=8, color=COLORS[HUES[name]])
         left.set(xlabel=f"k, the last of {total} iterations", ylabel="relative error of the tangent")
         left.set(ylim=(1e-4, 1e9), xlim=(-1, total + 1))
-        left.legend(loc="upper left", fontsize=9)
+        left.legend(loc="upper left", fontsize=9, ncols=2, columnspacing=1.0)
         left.set_title("the tangent")
 
         size = experiments.met_by_the_tangent(toy, name, k, total).abs()
@@ -62,10 +103,8 @@ def two_right_hand_sides(toy, total=30):
     return draw
 
 
-def lag(toy, most=80):
+def lag(curves, counts):
     """Errors of x and of its tangent over the iterations, all differentiated, and the implicit tangent."""
-    counts = range(2, most + 1, 2)
-    curves = experiments.lag(toy, counts)
     figure, ax = plt.subplots(figsize=(6.4, 3.2))
     ax.semilogy(counts, curves["value"], color=COLORS["black"], label="x itself")
     ax.semilogy(counts, curves["unrolled"], color=COLORS["green"], label="tangent, all differentiated")
@@ -81,17 +120,21 @@ def luck(toy, last=20):
     counts = range(0, 141, 4)
     values, tangents = zip(*(experiments.restarted(toy, n, last) for n in counts), strict=True)
 
+    highest = int(np.argmax(tangents))
+
     def draw(figure, before):
         before = round(before)
         ax = figure.subplots()
-        ax.semilogy(counts, values, color=COLORS["black"], label="x before the restart")
-        name = f"tangent, last {last} differentiated"
-        ax.semilogy(counts, tangents, color=COLORS["vermillion"], label=name)
-        ax.axhline(1, color="0.4", lw=1, ls=":", label="a tangent of zero")
+        ax.semilogy(counts, values, color=COLORS["black"])
+        ax.semilogy(counts, tangents, color=COLORS["vermillion"])
+        ax.axhline(1, color="0.4", lw=1, ls=":")
         here = experiments.restarted(toy, before, last)
-        ax.plot([before, before], here, "o", ms=8, color=COLORS["blue"], label="at the slider")
-        ax.set(xlabel="iterations before the restart", ylabel="relative error", ylim=(1e-16, 1e6))
-        ax.legend(loc=(0.5, 0.4))
+        ax.plot([before, before], here, "o", ms=8, color=COLORS["blue"])
+        ax.set(xlabel="iterations before the restart", ylabel="relative error", ylim=(1e-16, 1e7))
+        name = f"tangent, last {last} differentiated"
+        ax.text(counts[highest] + 8, tangents[highest], name, color=COLORS["vermillion"])
+        ax.text(counts[10], 30 * values[10], "x before the restart", color=COLORS["black"])
+        ax.text(counts[-1], 2e-2, "a tangent of zero: 1", color="0.35", ha="right", va="top")
         of_x, of_tangent = map(number_text, here)
         return f"Restart after {before} iterations: the error of x is {of_x}, of its tangent {of_tangent}."
 
@@ -110,14 +153,15 @@ def remainders(tests):
 
 
 def bars(rows, start, truth):
-    """Final image errors as bars."""
-    figure, ax = plt.subplots(figsize=(6.4, 2.9))
+    """Final image errors as bars, which begin at zero."""
+    figure, ax = plt.subplots(figsize=(6.4, 3.1))
     names = list(rows)
     hues = ["grey" if "none" in n else "vermillion" if "restart" in n else "blue" for n in names]
     ax.barh(names, [rows[n][0] for n in names], color=[COLORS[h] for h in hues], height=0.65)
-    ax.axvline(start, color="0.3", ls="--", label="at the start")
-    ax.axvline(truth, color="0.3", ls=":", label="with the true motions")
-    ax.set(xlabel="image error after 9 steps, in %", xlim=(0, 1.7 * start))
-    ax.invert_yaxis()
-    ax.legend(loc="center right")
+    for value, style, name in ((start, "--", "at the start"), (truth, ":", "true motions")):
+        ax.axvline(value, color="0.3", ls=style)
+        ax.text(value, -0.6, name, ha="center", va="bottom", fontsize=9)
+    for k, name in enumerate(names):
+        ax.text(rows[name][0] - 0.3, k, f"{rows[name][0]:.1f}", va="center", ha="right", color="white")
+    ax.set(xlabel="image error after 9 steps, in %", xlim=(0, 1.15 * start), ylim=(len(names) - 0.5, -1.1))
     return figure

@@ -30,6 +30,7 @@
 
   const slopes = panel("Error of the Jacobian, ‖Jᵣ − Jᵣ*‖ / ‖Jᵣ*‖",
     { ...plain([0, 25, 50, 75, 100], " %"), label: "of the iterations differentiated" }, decades(-8, 12, 4));
+  const band = slopes.add(kit.svg("path", { stroke: "none", opacity: 0.3 }));  // from start to start
   const others = names.map((_, k) => slopes.line(hues[k], 1.5, "2 3"));
   const all = names.map((_, k) => slopes.line(hues[k], 3));
   const dot = slopes.dot({ r: 6, stroke: text, "stroke-width": 1.5 });
@@ -62,15 +63,22 @@
 
   const number = (v) => (Number.isNaN(v) ? "lost in rounding errors" : kit.number(v, 2));
   const count = () => Math.floor((totals[total] * percents[percent]) / 100);
+  const errors = (place) => data.jacobian_error.slice(place * S, (place + 1) * S).sort();  // over the starts
+  const middle = (sorted) => sorted[(S - 1) >> 1];
+  const span = (low, high) => (high < 1.05 * low ? number(middle([low, high])) : `${number(low)} to ${number(high)}`);
   const draw = () => {
     const here = at(tail, total, percent), hue = hues[tail];
+    const spread = Array.from(percents, (p, i) => [p, errors(at(tail, total, i))]);
+    const edge = (which) => spread.map(([p, sorted]) => [p, sorted.at(which)]).filter(([, v]) => !Number.isNaN(v));
+    kit.make(band, { d: `${slopes.path([...edge(-1), ...edge(0).reverse()])}Z`, fill: hue }, []);
     names.forEach((_, k) => {
-      const points = Array.from(percents, (p, i) => [p, data.jacobian_error[at(k, total, i) * S]]);
+      const points = Array.from(percents, (p, i) => [p, middle(errors(at(k, total, i)))]);
       all[k](k === tail ? points : []);
       others[k](k === tail ? [] : points);
     });
-    const error = data.jacobian_error[here * S], none = data.jacobian_error[at(tail, total, 0) * S];
-    dot(percents[percent], Number.isNaN(error) ? Infinity : error, { fill: hue });
+    const [sorted, none] = [errors(here), middle(errors(at(tail, total, 0)))];
+    const [least, most] = [sorted[0], sorted.at(-1)], lost = Number.isNaN(most);
+    dot(percents[percent], lost ? Infinity : middle(sorted), { fill: hue });
     const rest = (place) => Array.from(lengths, (h, i) => [h, data.taylor[place * H + i]]);
     good(rest(at(0, total, P - 1)));
     bad(rest(at(0, total, 0)));
@@ -92,20 +100,21 @@
     const what = percent === 0 ? "none of them differentiated"
       : tail === 3 ? `and ${count()} more for the tangents`
       : `the last ${count()} differentiated (${names[tail]})`;
-    const than = percent === 0 ? ""
-      : error > none * 1.05 ? `, ${number(error / none)} times that of differentiating none`
-      : `, ${number(none / error)} times smaller than that of differentiating none`;
+    const than = percent === 0 || lost ? ""
+      : least > none ? `, ${span(least / none, most / none)} times that of differentiating none`
+      : most < none ? `, ${span(none / most, none / least)} times smaller than that of differentiating none`
+      : ", above or below that of differentiating none";
     const [low, high] = [Math.min(...ends), Math.max(...ends)];
     const end = Number.isNaN(low) ? "the optimiser cannot run"
       : high - low < 0.15 ? `the image error ends at ${low.toFixed(1)} %`
       : `the image error ends between ${low.toFixed(1)} and ${high.toFixed(1)} %, ` +
         `for starts that differ by ${kit.power(-10)}`;
-    kit.say(said(totals[total], what, number(error), than, end));
+    kit.say(said(totals[total], what, lost ? number(NaN) : span(least, most), than, end));
   };
   const said = (all, what, error, than, end) =>
     `${all} iterations, ${what}: the Jacobian's relative error is ${error}${than}; ${end}.`;
-  const all = Math.max(...totals), large = number(8.88e12);
-  kit.longest(...names.map((name) => said(all, `the last ${all} differentiated (${name})`, large,
+  const longest = Math.max(...totals), large = `${number(8.8e12)} to ${number(8.8e12)}`;
+  kit.longest(...names.map((name) => said(longest, `the last ${longest} differentiated (${name})`, large,
     `, ${large} times smaller than that of differentiating none`,
     `the image error ends between 88.8 and 88.8 %, for starts that differ by ${kit.power(-10)}`)));
 

@@ -54,12 +54,15 @@ def differentiated_iterations(
 ) -> Figure:
     """Error of the Jacobian over the share that is differentiated, and the image error of one choice."""
     tail, total, percent = start
-    errors = np.asarray(record["jacobian_error"])[tail, total].mean(-1)
+    spread = np.asarray(record["jacobian_error"])[tail, total]
+    errors = np.median(spread, axis=-1)
     runs = np.asarray(record["image_error"])[tail, total, percent]
     with matplotlib.rc_context(style()):
         figure = Figure(figsize=(6.4, 3.2))
         left, right = figure.subplots(1, 2)
         left.semilogy(record["percents"], errors, color=COLORS["vermillion"])
+        ends = spread.min(-1), spread.max(-1)
+        left.fill_between(record["percents"], *ends, color=COLORS["vermillion"], alpha=0.3, lw=0)
         left.plot(record["percents"][percent], errors[percent], "o", ms=8, color=COLORS["vermillion"])
         left.set(xlabel="% of the iterations differentiated", title="error of the Jacobian")
         steps = np.arange(len(exact))

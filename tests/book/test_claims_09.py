@@ -119,14 +119,34 @@ def test_claim_the_hump_is_there_in_exact_arithmetic():
             assert last != 10 or expected > 50
 
 
-def test_claim_a_fixed_polynomial_has_no_hump():
-    """At every k, with 30 and with 60 iterations; at the end it is not far from the error of x itself."""
+def test_claim_a_fixed_polynomial_needs_the_root_of_the_condition_number(hand):
+    """Never above 1 on systems of any condition number, but late; and on the hand neither early nor safe."""
     for seed, total, end in ((3, 30, 0.15), (4, 30, 0.15), (3, 60, 0.01), (4, 60, 0.01)):
         toy = from_numpy(*system(seed))
         tails = [Last(k, Chebyshev((1.0, 200.0))) for k in range(0, total + 1, 3)]
         errors = [toy.tangent_error(toy.tangent(tail, total)) for tail in tails]
         assert max(errors) <= 1 and errors[-1] < end
         assert all(b < a for a, b in pairwise(errors) if a > 0.2)
+    hard = from_numpy(*system(3, condition=20000.0))
+    errors = [hard.tangent_error(hard.tangent(Last(k, Chebyshev((1.0, 20000.0))), 30)) for k in (10, 20, 30)]
+    assert 0.9 < min(errors) and max(errors) <= 1
+    for condition in (200.0, 2000.0, 20000.0):  # a digit at the smallest eigenvalue, by NumPy's polynomials
+        T = np.polynomial.chebyshev.Chebyshev.basis(round(1.5 * np.sqrt(condition)))
+        assert 0.05 < 1 / T((condition + 1) / (condition - 1)) < 0.2
+
+    problem, f0, w = hand
+    exact = Reduced(problem, Cholesky(), rows="data").point(w).jacobian
+    missed = {}
+    for k in (0, 200):
+        way = experiments.derivative("chebyshev", k)
+        J = Reduced(problem, CG.fixed(200), way, f0, rows="data").point(w).jacobian
+        missed[k] = float((J - exact).norm())
+    assert missed[200] > 2 * missed[0]
+    record = records.load("differentiating_cg.npz")
+    ends = np.median(experiments.final_errors(record, "chebyshev", 200), axis=1)
+    percents = record["percents"].tolist()
+    for percent in (20, 30):
+        assert ends[percents.index(percent)] > max(ends[0], 100 * record["start_error"])
 
 
 def test_claim_implicit_obeys_the_bound_of_cg():
@@ -187,19 +207,79 @@ def test_claim_half_is_worse_than_none(hand):
     assert half > 100 * none
 
 
+def test_claim_after_two_hundred_iterations_the_value_is_noise(hand):
+    """Textbook iterations on the dense matrix, at places that differ in the twelfth digit."""
+    problem, f0, w = hand
+
+    def residual(w, iterations):
+        A = problem.at(w).dense(problem.b).numpy()
+        b = problem.b.numpy()
+        f = conjugate_gradients(A.T @ A, A.T @ b, f0.numpy(), iterations)[0]
+        return (A @ f - b)[: problem.templates.numel()]
+
+    moves = 1e-12 * torch.randn(4, len(w), dtype=w.dtype, generator=torch.Generator().manual_seed(3))
+    changed = {
+        N: np.median([np.linalg.norm(residual(w + move, N) - residual(w, N)) for move in moves])
+        for N in (25, 200)
+    }
+    assert changed[25] < 1e-7 and 1e-3 < changed[200] < 0.2
+    floor = records.load("differentiating_cg.npz")["taylor"][
+        0, 3, -1, 7:
+    ]  # all of 200, for the shorter steps
+    assert changed[200] / 20 < np.median(floor) < 20 * changed[200]
+
+
+def test_claim_the_error_of_a_jacobian_is_one_number_for_two_questions(hand):
+    """At starts 1e-10 apart: nearly the same error, another direction and length; and the record's ends."""
+    problem, f0, w = hand
+    exact = Reduced(problem, Cholesky(), rows="data").point(w)
+    J, g = exact.jacobian.numpy(), exact.gradient.numpy()
+
+    def step(J, r):
+        H = J.T @ J
+        return np.linalg.solve(H + 1e-3 * H.diagonal().max() * np.eye(len(H)), J.T @ r)
+
+    noise = 1e-10 * torch.randn(3, len(w), dtype=w.dtype, generator=torch.Generator().manual_seed(8))
+    found = {}
+    for tail, k in (("restart", 190), ("chebyshev", 40)):
+        reduced = Reduced(problem, CG.fixed(200), experiments.derivative(tail, k), f0, rows="data")
+        rows = []
+        for move in noise:
+            point = reduced.point(w + move)
+            own, r = point.jacobian.numpy(), point.residual.numpy()
+            cosine = g @ (own.T @ r) / np.linalg.norm(g) / np.linalg.norm(own.T @ r)
+            length = np.linalg.norm(step(own, r)) / np.linalg.norm(step(J, exact.residual.numpy()))
+            rows.append((relative(own, J), cosine, length))
+        found[tail] = np.median(rows, axis=0)
+    (error, cosine, length), (other, turned, shorter) = found.values()
+    assert 1 / 2 < error / other < 2 and cosine > 0.98 and turned < 0.96 and length > 1.5 * shorter
+    record = records.load("differentiating_cg.npz")
+    percents = record["percents"].tolist()
+    ends = {
+        t: np.median(experiments.final_errors(record, t, 200)[percents.index(p)])
+        for t, p in (("restart", 95), ("chebyshev", 20))
+    }
+    assert ends["restart"] < 16 and ends["chebyshev"] > 35
+
+
 def test_the_record_is_what_the_code_gives(hand):
     """Entries of the record that rounding does not decide."""
     problem, f0, w = hand
     record = records.load("differentiating_cg.npz")
     totals, percents = record["totals"].tolist(), record["percents"].tolist()
-    exact = Reduced(problem, Cholesky(), rows="data").point(w).jacobian
+    there = Reduced(problem, Cholesky(), rows="data").point(w)
+    exact, gradient, step = there.jacobian, there.gradient, experiments.first_step(there)
     entries = (("restart", 25, 100), ("chebyshev", 50, 50), ("implicit", 100, 20), ("restart", 50, 0))
     for tail, total, percent in entries:
         way = experiments.derivative(tail, total * percent // 100)
-        J = Reduced(problem, CG.fixed(total), way, f0, rows="data").point(w).jacobian
+        point = Reduced(problem, CG.fixed(total), way, f0, rows="data").point(w)
+        J, g = point.jacobian, point.gradient
         place = experiments.TAILS.index(tail), totals.index(total), percents.index(percent)
         found = float((J - exact).norm() / exact.norm())
         assert record["jacobian_error"][place][0] == pytest.approx(found, rel=1e-3)
+        cosine, length = g @ gradient / (g.norm() * gradient.norm()), experiments.first_step(point).norm()
+        assert record["cosine"][place][0] == pytest.approx(float(cosine), rel=1e-3)
+        assert record["step"][place][0] == pytest.approx(float(length / step.norm()), rel=1e-3)
 
 
 def test_claim_restarted_jacobians_depend_on_rounding(hand):

@@ -1,5 +1,7 @@
 """The experiments of chapter 9, against dense algebra, difference quotients and NumPy's polynomials."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -59,6 +61,38 @@ def test_the_polynomial_is_what_is_left_of_the_residual(toy):
         left = r - toy.A @ CG.fixed(k).solve(toy.A.matmul, r).x
         p = ch09.polynomial(toy.A, toy.values, r, k)
         torch.testing.assert_close(toy.vectors @ (p * (toy.vectors.T @ r)), left, rtol=1e-8, atol=1e-8)
+
+
+def test_what_a_restart_meets(toy):
+    """Against iterations that carry the coefficients of the polynomial along, in NumPy."""
+    A, b, before, after = toy.A.numpy(), toy.b.numpy(), 7, 5
+    values, vectors = np.linalg.eigh(A)
+    x, r = np.zeros(20), b
+    for count in (before, after):
+        start, p = r, r
+        left = way = np.polynomial.Polynomial([1.0])
+        for _ in range(count):
+            alpha = (r @ r) / (p @ A @ p)
+            x, new = x + alpha * p, r - alpha * (A @ p)
+            beta = (new @ new) / (r @ r)
+            left = left - alpha * np.polynomial.Polynomial([0.0, 1.0]) * way
+            r, p, way = new, new + beta * p, left + beta * way
+    sizes = np.abs(left(values))
+    found = ch09.at_restart(toy.A, toy.b, torch.zeros(20).double(), before, after)
+    assert (found.before, found.after) == (7, 5)
+    assert found.highest == pytest.approx(sizes.max(), rel=1e-4)
+    k = sizes.argmax()
+    assert found.left == pytest.approx(abs(vectors[:, k] @ start / (vectors[:, k] @ b)), rel=1e-4)
+
+
+def test_the_first_step_is_that_of_the_papers_method():
+    random = np.random.default_rng(2)
+    J, r = random.normal(size=(9, 4)), random.normal(size=9)
+    point = SimpleNamespace(jacobian=torch.from_numpy(J), residual=torch.from_numpy(r))
+    delta = 1e-3 * (J * J).sum(0).max()
+    longer = np.vstack([J, np.sqrt(delta) * np.eye(4)])  # the same by least squares
+    expected = np.linalg.lstsq(longer, np.concatenate([-r, np.zeros(4)]), rcond=None)[0]
+    assert np.allclose(ch09.first_step(point).numpy(), expected)
 
 
 def test_the_semi_iteration_is_the_polynomial_of_chebyshev(toy):
