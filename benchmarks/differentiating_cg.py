@@ -5,7 +5,8 @@
 runs nine steps of the paper's Levenberg-Marquardt method for every combination of: how the last iterations
 are differentiated, how many iterations there are, how many percent of them are differentiated; from three
 starts that differ by 1e-10. Chapter 9 shows the record, differentiating_cg.npz. Its arrays have the axes
-(tail, total, percent, …), with NaN for a combination that cannot run.
+(tail, total, percent, …), with NaN for a combination that cannot run. At each start: the error of the
+Jacobian, the cosine of Jᵀr with the true gradient, the length of the first step over that of the exact one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 
 from regbook import paper
-from regbook.experiments.ch09 import TAILS, derivative
+from regbook.experiments.ch09 import TAILS, derivative, first_step
 from regbook.meter import Metered
 from regbook.records import making
 from regkit import data
@@ -57,12 +58,15 @@ def one(tail: str, total: int, percent: int) -> dict:
     s = setting()
     meter = Metered(s.problem)
     reduced = Reduced(meter, CG.fixed(total), derivative(tail, total * percent // 100), s.f0, rows="data")
-    result = {key: [] for key in ("jacobian_error", "taylor", "image_error", "loss")}
+    result = {key: [] for key in ("jacobian_error", "cosine", "step", "taylor", "image_error", "loss")}
     try:
         there = reduced.residual(s.start)
         for k, w in enumerate(s.starts):
-            J = reduced.point(w).jacobian
+            point = reduced.point(w)
+            J, g = point.jacobian, point.gradient
             result["jacobian_error"].append(float((J - s.exact.jacobian).norm() / s.exact.jacobian.norm()))
+            result["cosine"].append(float(g @ s.direction / g.norm()))
+            result["step"].append(float(first_step(point).norm() / first_step(s.exact).norm()))
             if k == 0:
                 for h in LENGTHS:
                     rest = reduced.residual(s.start + h * s.direction) - there - h * (J @ s.direction)
@@ -84,7 +88,7 @@ def one(tail: str, total: int, percent: int) -> dict:
 def record(options) -> None:
     s, shape = setting(), (len(TAILS), len(TOTALS), len(PERCENTS))
     content = {
-        "jacobian_error": np.full((*shape, STARTS), np.nan),
+        **{key: np.full((*shape, STARTS), np.nan) for key in ("jacobian_error", "cosine", "step")},
         "taylor": np.full((*shape, len(LENGTHS)), np.nan),
         "image_error": np.full((*shape, STARTS, STEPS + 1), np.nan),
         "loss": np.full((*shape, STARTS, STEPS + 1), np.nan),
