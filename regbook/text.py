@@ -40,14 +40,17 @@ def signed(text: str) -> str:
     return re.sub(r"-(?=\d)", "−", re.sub(r"-(0\.?0*)(?!\d|\.\d)", r"\1", text))
 
 
-def counted(count: int, one: str, many: str | None = None) -> str:
+def counted(count: float, one: str, many: str | None = None) -> str:
     """A number and what is counted: ``one`` of it, or ``many`` (if not given, ``one`` with an s).
 
     Example:
         >>> [counted(1, "step"), counted(1200, "step"), counted(0, "minimum", "minima")]
         ['1 step', '1,200 steps', '0 minima']
+        >>> [counted(1.0, "pixel"), counted(0.125, "pixel")]
+        ['1 pixel', '0.125 pixels']
     """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    shown = f"{count:,}" if isinstance(count, int) else number_text(count)
+    return f"{shown} {one if count == 1 else many or one + 's'}"
 
 
 def size_text(value: float) -> str:

@@ -83,6 +83,11 @@ class Dense:
         rhs, factor = self.coarse.cell_volume * (M.T @ d), torch.linalg.cholesky(self.normal(lam, images))
         return torch.cholesky_solve(rhs[:, None], factor)[:, 0]
 
+    def taken_up(self, lam: float) -> float:
+        """Of the m squares of noise, how many the fit takes up, on average: m − ‖I − H‖², H: d ↦ K I f."""
+        H = self.data @ torch.linalg.solve(self.normal(lam), self.coarse.cell_volume * self.data.T)
+        return len(H) - float((torch.eye(len(H), dtype=H.dtype) - H).square().sum())
+
     def misfit(self, f: torch.Tensor) -> float:
         """Root mean square of K I(w) f − d, in grey values."""
         return float((self.data @ f - self.templates.reshape(-1)).square().mean().sqrt())

@@ -8,7 +8,7 @@ import torch
 from matplotlib.colors import to_rgb
 
 from regbook.experiments import ch07 as experiments
-from regbook.plots import COLORS, error, taylor_panels
+from regbook.plots import COLORS, error, family
 from regbook.plots import image as picture
 from regbook.text import counted, number_text
 
@@ -72,13 +72,13 @@ def toy(rows, cells=4):
         left.legend(loc="upper left", fontsize=9)
         matrix = torch.cat([rows(0.0), rows(shift)])
         now = torch.linalg.svdvals(matrix).numpy()
-        right.plot(every / 2, values, color="0.6", lw=1.4)
-        right.plot([shift / 2] * cells, now, "o", color=COLORS["vermillion"], label="at this shift")
-        right.set(xlabel="shift in coarse pixels", ylabel="singular values", ylim=(-0.05, 1.5))
-        right.legend(loc="upper center", fontsize=9)
+        family(right, {k: (every / 2, values[:, k]) for k in range(cells)}, others="0.6")
+        right.plot([shift / 2] * cells, now, "o", color=COLORS["vermillion"])
+        right.set(xlabel="shift in coarse pixels", ylabel="singular values", ylim=(-0.05, 1.1))
+        right.set_title("dots: at this shift", fontsize=10)
         rank = int(torch.linalg.matrix_rank(matrix))
         return (
-            f"Shift {shift:.3g} fine cells, {shift / 2:.3g} coarse pixels: "
+            f"Shift {counted(shift, 'fine cell')}, {counted(shift / 2, 'coarse pixel')}: "
             f"{rank} of 4 equations are independent, smallest singular value {abs(now[-1]):.3f}."
         )
 
@@ -162,8 +162,7 @@ def coverage(image, grid):
         picture(left, often, grid, "seen how often?", cmap="viridis", high=6)
         figure.colorbar(left.images[0], ax=left, shrink=0.8, ticks=range(7))
         _spectrum(right, sigma)
-        right.set(xlim=(0, 410), title=moved)
-        right.legend(loc="lower left", fontsize=9)
+        right.set_title(moved)
         rank, strong = int(torch.linalg.matrix_rank(M)), experiments.strong(sigma)
         blind = int((M.norm(dim=1) < 1e-12).sum())
         return (
@@ -176,24 +175,20 @@ def coverage(image, grid):
     return draw
 
 
-def taylor(tests):
-    """The remainders of first-order Taylor tests over the step, one panel a test."""
-    return taylor_panels({f"Taylor test of {name}": test for name, test in tests.items()}, (0, 1), (6.4, 3.2))
-
-
 def _powers(axis, exponents):
     """Ticks at powers of ten, written without mathtext, which takes most of the time of a frame."""
     axis.set_ticks([10.0**k for k in exponents], [number_text(10.0**k) for k in exponents])
     axis.set_ticks([], minor=True)
 
 
-def _spectrum(ax, sigma, label="singular values of the data"):
+def _spectrum(ax, sigma):
     """Singular values in falling order; below 10⁻⁷ they are drawn at the bottom."""
     k = np.arange(1, len(sigma) + 1)
-    ax.semilogy(k, sigma.clamp(min=1.2e-7), ".", ms=4, color=COLORS["blue"], label=label)
+    ax.semilogy(k, sigma.clamp(min=1.2e-7), ".", ms=4, color=COLORS["blue"])
     weak = experiments.WEAK * float(sigma[0])
-    ax.axhline(weak, color=COLORS["orange"], ls="--", lw=1.3, label="a hundredth of the largest")
-    ax.set(xlabel="number", ylabel="singular value", ylim=(1e-7, 3))
+    ax.axhline(weak, color=COLORS["orange"], ls="--", lw=1.3)
+    ax.text(8, 0.7 * weak, "weak: below 1/100\nof the largest", va="top", fontsize=9)
+    ax.set(xlabel="number", ylabel="singular value", xlim=(0, 410), ylim=(1e-7, 3))
     _powers(ax.yaxis, (0, -2, -4, -6))
 
 
@@ -206,17 +201,15 @@ def cliff(image, grid, lam=0.1):
         made, full = experiments.shifted(image, grid, shift)
         left, right = figure.subplots(1, 2)
         _spectrum(left, full.sigma)
-        left.set_xlim(0, 410)
-        left.legend(loc="lower left", fontsize=9)
         here = experiments.strong(full.sigma)
-        right.plot(every, strong, "-", color="0.6")
-        right.plot(shift, here, "o", ms=8, color=COLORS["vermillion"], label="at this shift")
+        family(right, {"all": (every, strong)}, others="0.6")
+        right.plot(shift, here, "o", ms=8, color=COLORS["vermillion"])
         right.set(xlabel="shift in coarse pixels", ylabel="singular values that are not weak", ylim=(0, 420))
-        right.legend(loc="lower center", fontsize=9)
+        right.set_title("dot: at this shift", fontsize=10)
         off = 100 * made.error(full.solve(lam))
         return (
-            f"Shift {shift:.3g} coarse pixels: rank {full.rank} of {grid.count}, {here} singular values not "
-            f"weak. With noise, the fine image has an error of {off:.1f} %."
+            f"Shift {counted(shift, 'coarse pixel')}: rank {full.rank} of {grid.count}, {here} singular "
+            f"values not weak. With noise, the fine image has an error of {off:.1f} %."
         )
 
     return draw
@@ -232,16 +225,18 @@ def strengths(trades):
         trade = trades[noise]
         grid, f = trade.made.problem.grid, trade.full.solve(lam)
         left, middle, right = _plot_and_two(figure)
-        left.loglog(trade.misfits, trade.roughness, "-", color="0.55", lw=1.5, label="all λ")
+        left.set(xscale="log", yscale="log")
+        family(left, {"all λ": (trade.misfits, trade.roughness)}, others="0.55")
         misfit, rough = trade.full.misfit(f), trade.full.roughness(f)
-        left.plot(misfit, rough, "o", ms=9, color=COLORS["vermillion"], label="this λ")
+        left.plot(misfit, rough, "o", ms=9, color=COLORS["vermillion"])
         if trade.noise > 0:
-            left.axvline(trade.noise, color=COLORS["green"], ls="--", lw=1.5, label="the noise")
+            left.axvline(trade.noise, color=COLORS["green"], ls="--", lw=1.5)
+            left.text(0.9 * trade.noise, 4.6, "the noise", rotation=90, ha="right", color=COLORS["green"])
+        left.set_title("dot: this λ", fontsize=10)
         left.set(xlabel="misfit, grey values", ylabel="slopes, grey values per cm")
         left.set(xlim=(5e-4, 30), ylim=(4, 3e3))
         _powers(left.xaxis, (-3, -2, -1, 0, 1))
         _powers(left.yaxis, (1, 2, 3))
-        left.legend(loc="lower left")
         picture(middle, f, grid, "fine image")
         error(right, f - trade.made.image.reshape(-1), grid, SPAN)
         over = f"{'above' if misfit > trade.noise else 'below'} the noise of {trade.noise:g}"
@@ -257,7 +252,7 @@ def strengths(trades):
 def parts(trade):
     """The error over λ, in two parts: what the slopes cost, and what the noise costs."""
     bias, spread = trade.parts()
-    figure, ax = plt.subplots(figsize=(6.4, 3.4))
+    figure, ax = plt.subplots(figsize=(6.4, 3.8))
     ax.loglog(trade.lams, bias, color=COLORS["blue"], label="unseen or too smooth: error without noise")
     ax.loglog(trade.lams, spread, color=COLORS["vermillion"], label="noise, on average")
     ax.loglog(trade.lams, trade.errors, "--", color=COLORS["black"], label="error of this image")
@@ -265,7 +260,7 @@ def parts(trade):
         lam = getattr(trade, name)
         ax.plot(lam, trade.error_at(lam), mark, ms=10, color=COLORS["green"], label=name)
     ax.set(xlabel="λ", ylabel="relative error", ylim=(3e-2, 20))
-    ax.legend(fontsize=9, ncols=2, loc="upper right")
+    figure.legend(fontsize=9, ncols=2, loc="outside lower center")
     return figure
 
 
@@ -289,10 +284,9 @@ def vectors(made):
         k = round(number)
         left, right = figure.subplots(1, 2, width_ratios=[1.5, 1])
         _spectrum(left, sigma)
-        left.set_xlim(0, 410)
         here = float(sigma[k - 1].clamp(min=1.2e-7))
-        left.plot(k, here, "o", ms=9, color=COLORS["vermillion"], label=f"number {k}")
-        left.legend(loc="lower left", fontsize=9)
+        left.plot(k, here, "o", ms=9, color=COLORS["vermillion"])
+        left.set_title(f"dot: number {k}", fontsize=10)
         v, size = V[k - 1], float(V[k - 1].abs().max())
         error(right, v, grid, size, f"direction {k}")
         value = float(sigma[k - 1])
@@ -310,23 +304,26 @@ def vectors(made):
 # ---- a real image
 
 
-def real(slices, lams):
-    """The fine image from more and more coarse ones, with the true motions. slices: factor ↦ Synthetic."""
+def real(slices, lams, alone):
+    """The fine image from more and more coarse ones, with the true motions.
+
+    slices: factor ↦ Synthetic. lams: factor ↦ λ. alone: factor ↦ error of one image alone, with its own λ.
+    """
 
     def draw(figure, images, factor):
         made = slices[factor]
         few, f = experiments.from_some(made, round(images), lams[factor])
-        grid, alone = few.grid, 100 * made.error(made.problem.upsampled())
+        grid = few.grid
         axes = figure.subplots(2, 2)
         picture(axes[0, 0], few.templates[0], few.coarse, "one of the coarse images")
-        picture(axes[0, 1], f, grid, f"fine image from {len(few.templates)}")
+        picture(axes[0, 1], f, grid, "the fine image")
         picture(axes[1, 0], made.image, grid, "the truth")
         error(axes[1, 1], f - made.image.reshape(-1), grid, SPAN)
         m1, m2 = few.coarse.shape
         return (
-            f"{len(few.templates)} images of {m1} × {m2} pixels: {few.templates.numel()} measurements for "
-            f"{grid.count} unknowns. Error {100 * made.error(f):.1f} %; "
-            f"one image, up-sampled: {alone:.1f} %."
+            f"{counted(len(few.templates), 'image')} of {m1} × {m2} pixels: {few.templates.numel():,} "
+            f"measurements for {grid.count:,} unknowns. Error {100 * made.error(f):.1f} % "
+            f"(one image with its own λ: {100 * alone[factor]:.1f} %)."
         )
 
     return draw
@@ -335,30 +332,33 @@ def real(slices, lams):
 def wrong(made, start):
     """From the true motions to those that registration found: what becomes of the fine image."""
     problem, grid = made.problem, made.problem.grid
-    alone = 100 * made.error(problem.upsampled())
+    alone = 100 * made.error(experiments.Dense(problem, made.w_true).solve(problem.strength, 1))
     parts = np.linspace(0, 1, 11)
 
-    lams = (1e-2, 1e-1)
     at = partial(experiments.between, made, start)
-    curves = {lam: [100 * made.error(at(part, lam)[1]) for part in parts] for lam in lams}
     far = experiments.apart(problem, start, made.w_true)
+    curves = {
+        lam: (parts * far, [100 * made.error(at(part, lam)[1]) for part in parts]) for lam in (1e-2, 1e-1)
+    }
 
     def draw(figure, part, lam):
         w, f = at(part, lam)
         left, middle, right = _plot_and_two(figure)
-        for (value, curve), color in zip(curves.items(), ("blue", "orange"), strict=True):
-            left.plot(parts * far, curve, color=COLORS[color], label=f"λ = {value:g}")
-        left.axhline(alone, color="0.4", ls="--", lw=1.2, label="one image")
+        family(left, curves, lam, others="0.6")
+        for value, (_, errors) in curves.items():
+            where = (0.72 * far, errors[7] + (2 if value < 0.1 else -2))
+            left.text(*where, f"λ = {value:g}", ha="right", va="bottom" if value < 0.1 else "top")
+        left.axhline(alone, color="0.4", ls="--", lw=1.2)
+        left.text(0, alone + 0.6, "one image alone", va="bottom", color="0.3", fontsize=9)
         off = 100 * made.error(f)
         left.plot(part * far, off, "o", ms=9, color=COLORS["vermillion"])
-        left.set(xlabel="motions wrong by, coarse pixels", ylabel="error of the image, %", ylim=(0, 62))
-        left.legend(loc="upper left")
+        left.set(xlabel="motions wrong by, coarse pixels", ylabel="error of the image, %", ylim=(0, 45))
         picture(middle, f, grid, "fine image")
         error(right, f - made.image.reshape(-1), grid, SPAN)
         wrong_by = experiments.apart(problem, w, made.w_true)
         return (
             f"Motions wrong by {wrong_by:.3f} coarse pixels on average, λ = {lam:g}: error {off:.1f} %; "
-            f"one image, up-sampled: {alone:.1f} %."
+            f"one image alone: {alone:.1f} %."
         )
 
     return draw

@@ -97,6 +97,15 @@ def test_the_error_in_two_parts_is_that_of_many_noises(noisy):
         assert np.hypot(bias, spread) == pytest.approx(away, rel=0.05)
 
 
+def test_what_is_taken_up_is_missing_from_the_misfit_of_noise(noisy):
+    _, full = noisy
+    noise = torch.from_numpy(np.random.default_rng(0).normal(size=(len(full.data), 400)))
+    for lam in (0.03, 0.3):
+        images = torch.linalg.solve(full.normal(lam), full.coarse.cell_volume * full.data.T @ noise)
+        left = (full.data @ images - noise).square().sum(0).mean()
+        assert len(noise) - full.taken_up(lam) == pytest.approx(float(left), rel=0.05)
+
+
 def test_patterns_are_singular_vectors_with_a_sign():
     made = synthetic(PAIR.reference, PAIR.grid, count=2)
     sigma, V = ch07.patterns(made)
@@ -108,6 +117,9 @@ def test_patterns_are_singular_vectors_with_a_sign():
 
 def test_some_of_the_images_and_motions_on_the_way(noisy):
     made, _ = noisy
+    one, still = ch07.some(made, 1)
+    d = one.at(still).forward(made.image.reshape(-1))[: one.templates.numel()] / one.scales[0]
+    assert one.templates.shape[0] == 1 and (made.problem.templates[0].reshape(-1) - d).abs().max() < 20
     few, f = ch07.from_some(made, 2, 0.5)
     expected = ch07.Dense(few, made.w_true[:6]).solve(0.5)
     assert few.templates.shape[0] == 2 and few.strength == 0.5
