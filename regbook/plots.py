@@ -280,6 +280,36 @@ def family(ax, curves: Mapping, chosen=None, *, others="0.75", label: str | None
         ax.plot(*curves[chosen], **{"color": COLORS["vermillion"], "label": label, **line})
 
 
+def powers(axis, exponents: Sequence[int]) -> None:
+    """Ticks at powers of ten, written without mathtext, which takes most of the time of a frame.
+
+    Args:
+        axis: ``ax.xaxis`` or ``ax.yaxis``, logarithmic.
+        exponents: of ten.
+    """
+    axis.set_ticks([10.0**k for k in exponents], [number_text(10.0**k) for k in exponents])
+    axis.set_ticks([], minor=True)
+
+
+def spectrum(ax, sigma, weak: float, least: float = 1e-7) -> None:
+    """Singular values in falling order, and the line below which they are called weak.
+
+    Args:
+        ax: axes to draw on.
+        sigma (n,): the singular values, the largest first, of a size of about one.
+        weak: the line, as a part of the largest.
+        least: values below it are drawn at the bottom.
+    """
+    values = np.asarray(sigma)
+    line = weak * values[0]
+    ax.semilogy(np.arange(1, len(values) + 1), values.clip(1.2 * least), ".", ms=4, color=COLORS["blue"])
+    ax.axhline(line, color=COLORS["orange"], ls="--", lw=1.3)
+    words = f"weak: below {number_text(weak)}\nof the largest"
+    ax.text(0.02 * len(values), 0.7 * line, words, va="top", fontsize=9)
+    ax.set(xlabel="number", ylabel="singular value", xlim=(0, 1.025 * len(values)), ylim=(least, 3))
+    powers(ax.yaxis, range(0, int(np.floor(np.log10(least))), -2))
+
+
 def dots(ax, values: Mapping[str, float], colors: Sequence[str], text=number_text) -> None:
     """Numbers of very different sizes, a dot a row on a logarithmic axis, each with its text to the right.
 

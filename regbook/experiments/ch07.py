@@ -165,6 +165,10 @@ class Trade:
         """The error at the λ of the list that is nearest."""
         return self.errors[np.abs(np.log(self.lams / lam)).argmin()]
 
+    def misfit_at(self, lam: float) -> float:
+        """The misfit at the λ of the list that is nearest, in grey values."""
+        return self.misfits[np.abs(np.log(self.lams / lam)).argmin()]
+
     def parts(self) -> tuple[np.ndarray, np.ndarray]:
         """The relative error over λ in two parts: without noise, and by noise alone, on average."""
         full, truth = self.full, self.made.image.reshape(-1)

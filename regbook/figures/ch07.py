@@ -8,9 +8,9 @@ import torch
 from matplotlib.colors import to_rgb
 
 from regbook.experiments import ch07 as experiments
-from regbook.plots import COLORS, error, family
+from regbook.plots import COLORS, error, family, powers, spectrum
 from regbook.plots import image as picture
-from regbook.text import counted, number_text
+from regbook.text import counted
 
 SPAN = 80  # of the errors that are drawn, in grey values
 
@@ -161,7 +161,7 @@ def coverage(image, grid):
         often = made[moved].problem.factor ** 2 * M.sum(0)
         picture(left, often, grid, "seen how often?", cmap="viridis", high=6)
         figure.colorbar(left.images[0], ax=left, shrink=0.8, ticks=range(7))
-        _spectrum(right, sigma)
+        spectrum(right, sigma, experiments.WEAK)
         right.set_title(moved)
         rank, strong = int(torch.linalg.matrix_rank(M)), experiments.strong(sigma)
         blind = int((M.norm(dim=1) < 1e-12).sum())
@@ -170,46 +170,6 @@ def coverage(image, grid):
             f"{len(M)} equations, rank {rank} of {grid.count}; {strong} singular values are not weak. "
             f"{blind} coarse pixels see nothing; "
             f"the cells are seen {float(often.min()):.1f} to {float(often.max()):.1f} times."
-        )
-
-    return draw
-
-
-def _powers(axis, exponents):
-    """Ticks at powers of ten, written without mathtext, which takes most of the time of a frame."""
-    axis.set_ticks([10.0**k for k in exponents], [number_text(10.0**k) for k in exponents])
-    axis.set_ticks([], minor=True)
-
-
-def _spectrum(ax, sigma):
-    """Singular values in falling order; below 10⁻⁷ they are drawn at the bottom."""
-    k = np.arange(1, len(sigma) + 1)
-    ax.semilogy(k, sigma.clamp(min=1.2e-7), ".", ms=4, color=COLORS["blue"])
-    weak = experiments.WEAK * float(sigma[0])
-    ax.axhline(weak, color=COLORS["orange"], ls="--", lw=1.3)
-    ax.text(8, 0.7 * weak, "weak: below 1/100\nof the largest", va="top", fontsize=9)
-    ax.set(xlabel="number", ylabel="singular value", xlim=(0, 410), ylim=(1e-7, 3))
-    _powers(ax.yaxis, (0, -2, -4, -6))
-
-
-def cliff(image, grid, lam=0.1):
-    """Four images, three of them shifted by s coarse pixels: the singular values over s."""
-    every = sorted({k / 8 for k in range(17)} | {k / 16 for k in (1, 15, 17, 31)})
-    strong = [experiments.strong(experiments.shifted(image, grid, s)[1].sigma) for s in every]
-
-    def draw(figure, shift):
-        made, full = experiments.shifted(image, grid, shift)
-        left, right = figure.subplots(1, 2)
-        _spectrum(left, full.sigma)
-        here = experiments.strong(full.sigma)
-        family(right, {"all": (every, strong)}, others="0.6")
-        right.plot(shift, here, "o", ms=8, color=COLORS["vermillion"])
-        right.set(xlabel="shift in coarse pixels", ylabel="singular values that are not weak", ylim=(0, 420))
-        right.set_title("dot: at this shift", fontsize=10)
-        off = 100 * made.error(full.solve(lam))
-        return (
-            f"Shift {counted(shift, 'coarse pixel')}: rank {full.rank} of {grid.count}, {here} singular "
-            f"values not weak. With noise, the fine image has an error of {off:.1f} %."
         )
 
     return draw
@@ -235,8 +195,8 @@ def strengths(trades):
         left.set_title("dot: this λ", fontsize=10)
         left.set(xlabel="misfit, grey values", ylabel="slopes, grey values per cm")
         left.set(xlim=(5e-4, 30), ylim=(4, 3e3))
-        _powers(left.xaxis, (-3, -2, -1, 0, 1))
-        _powers(left.yaxis, (1, 2, 3))
+        powers(left.xaxis, (-3, -2, -1, 0, 1))
+        powers(left.yaxis, (1, 2, 3))
         picture(middle, f, grid, "fine image")
         error(right, f - trade.made.image.reshape(-1), grid, SPAN)
         over = f"{'above' if misfit > trade.noise else 'below'} the noise of {trade.noise:g}"
@@ -247,21 +207,6 @@ def strengths(trades):
         )
 
     return draw
-
-
-def parts(trade):
-    """The error over λ, in two parts: what the slopes cost, and what the noise costs."""
-    bias, spread = trade.parts()
-    figure, ax = plt.subplots(figsize=(6.4, 3.8))
-    ax.loglog(trade.lams, bias, color=COLORS["blue"], label="unseen or too smooth: error without noise")
-    ax.loglog(trade.lams, spread, color=COLORS["vermillion"], label="noise, on average")
-    ax.loglog(trade.lams, trade.errors, "--", color=COLORS["black"], label="error of this image")
-    for name, mark in (("best", "*"), ("discrepancy", "s"), ("corner", "D")):
-        lam = getattr(trade, name)
-        ax.plot(lam, trade.error_at(lam), mark, ms=10, color=COLORS["green"], label=name)
-    ax.set(xlabel="λ", ylabel="relative error", ylim=(3e-2, 20))
-    figure.legend(fontsize=9, ncols=2, loc="outside lower center")
-    return figure
 
 
 # ---- what goes wrong
@@ -283,7 +228,7 @@ def vectors(made):
     def draw(figure, number):
         k = round(number)
         left, right = figure.subplots(1, 2, width_ratios=[1.5, 1])
-        _spectrum(left, sigma)
+        spectrum(left, sigma, experiments.WEAK)
         here = float(sigma[k - 1].clamp(min=1.2e-7))
         left.plot(k, here, "o", ms=9, color=COLORS["vermillion"])
         left.set_title(f"dot: number {k}", fontsize=10)

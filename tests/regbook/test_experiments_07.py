@@ -78,7 +78,7 @@ def test_the_choices_of_lambda(noisy):
     trade = ch07.Trade(made, 4.0, LAMS)
     errors = [made.error(full.solve(lam)) for lam in LAMS]
     assert trade.best == LAMS[np.argmin(errors)] and trade.error_at(LAMS[3] * 1.05) == errors[3]
-    assert trade.misfits[list(LAMS).index(trade.discrepancy)] <= 4.0
+    assert trade.misfit_at(trade.discrepancy) == trade.misfits[list(LAMS).index(trade.discrepancy)] <= 4.0
     assert (trade.misfits[LAMS > trade.discrepancy] > 4.0).all()
     assert np.isnan(ch07.Trade(made, 1e-6, LAMS[-3:]).discrepancy)
     assert LAMS[3] <= trade.corner <= LAMS[-4]

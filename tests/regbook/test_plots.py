@@ -22,6 +22,7 @@ from regbook.plots import (
     image,
     look,
     show_image,
+    spectrum,
     style,
     taylor,
     taylor_panels,
@@ -201,3 +202,12 @@ def test_taylor_in_words_says_the_slopes():
         (f"{test.slopes[q]:.2f}", f"{q}") for q in range(3)
     ]
     assert "after term 2" not in taylor_words({"a cube": test}, (0, 1))
+
+
+def test_a_spectrum_keeps_what_is_too_small_to_be_seen():
+    ax = Figure().subplots()
+    spectrum(ax, torch.tensor([2.0, 0.5, 1e-12]), 0.01)
+    values, line = (curve.get_ydata() for curve in ax.lines)
+    assert list(values[:2]) == [2.0, 0.5] and ax.get_ylim()[0] < values[2] < 2e-7
+    assert list(line) == pytest.approx([0.02, 0.02])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["1", "0.01", "10⁻⁴", "10⁻⁶"]
