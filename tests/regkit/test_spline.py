@@ -461,3 +461,43 @@ def test_evaluate_errors(random):
     for order in (3, -1, "all"):
         with pytest.raises(ValueError, match=f"expected order 0, 1 or 2, got {order}"):
             evaluate(c, grid, grid.points(), order)
+
+
+def banded(values, theta):
+    """(BᵀB + θM)⁻¹Bᵀ of one long signal by SciPy's solver for bands."""
+    bands = np.zeros((4, len(values)))
+    bands[:] = np.array([18 + 96 * theta, 8 - 54 * theta, 1, 6 * theta])[:, None]
+    bands[0, [0, -1]] -= 1
+    return scipy.linalg.solveh_banded(bands, np.convolve(values, [1, 4, 1])[1:-1], lower=True)
+
+
+@pytest.mark.parametrize("theta", [0.0, 1e-3, 1.0, 100.0])
+def test_long_axes_need_no_eigenproblem(theta, random, monkeypatch):
+    monkeypatch.setattr(spline, "smoothing_modes", None)
+    values = 100 + random(4096)
+    c, expected = coefficients(values, theta).numpy(), banded(values.numpy(), theta)
+    assert np.linalg.norm(c - expected) <= 1e-12 * np.linalg.norm(expected)
+    single = coefficients(values.float(), theta)
+    assert single.dtype == torch.float32
+    assert np.linalg.norm(single.numpy() - expected) <= 1e-3 * np.linalg.norm(expected)
+
+
+def test_long_and_short_axes_agree(random, monkeypatch):
+    """With both ways: the dense solution, all derivatives, and any factors."""
+    image, factors = random(9, 12, 7), (1.0, 2.0, 0.5)
+    modes = SmoothingBasis(image, factors, 3.0)
+    monkeypatch.setattr(spline, "_MODES", 8)
+    sines, theta = SmoothingBasis(image, factors, 3.0), torch.tensor([0.7], dtype=torch.float64)
+    for method in ("coefficients", "theta_derivative"):
+        expected, found = (getattr(basis, method)(0.7) for basis in (modes, sines))
+        assert (found - expected).norm() <= 1e-12 * expected.norm()
+    rate, step = sines.theta_derivative(theta[0]), 0.1 * torch.ones_like(theta)
+    assert taylor_test(lambda t: sines.coefficients(t[0]), theta, step, first=0.1 * rate).passes()
+    direction = random(9, 12, 7)
+    direction = direction / direction.norm()
+    change = SmoothingBasis(direction, factors).coefficients(0.7)
+    assert taylor_test(
+        lambda im: SmoothingBasis(im, factors).coefficients(0.7), image, direction, first=change
+    ).passes()
+    many = torch.func.vmap(lambda im: coefficients(im, 0.7))(torch.stack([image, direction]))
+    assert torch.allclose(many[1], coefficients(direction, 0.7), rtol=1e-12, atol=1e-12)
