@@ -44,6 +44,15 @@ def pytest_addoption(parser):
     parser.addoption("--all-copies", action="store_true", help="run every reader's copy alone, not only two")
 
 
+@pytest.fixture
+def double_precision():
+    """New tensors hold float64, as in the notebooks."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The folder of the project."""

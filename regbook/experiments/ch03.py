@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
 
-from regkit import Grid, coefficients, evaluate
+from regkit import Grid, evaluate
 from regkit.data import Pair
 from regkit.optimize import gauss_newton, gradient_descent, newton_trust
 from regkit.registration import Registration
@@ -121,42 +120,6 @@ class TwoPixels:
         return {"Gauss-Newton": 4 * w**2 + 4 * (1 + w) ** 2, "Newton": 12 * w**2 + 12 * w - 4}
 
 
-@dataclass(frozen=True, eq=False)
-class Shift:
-    """Two 1-D signals as splines (m,), and the loss ½‖T(x + w) − R(x)‖² over the shift w between them."""
-
-    template: torch.Tensor
-    reference: torch.Tensor
-    grid: Grid
-    shifts: np.ndarray
-
-    def residual(self, w: float) -> torch.Tensor:
-        x = self.grid.points()
-        return evaluate(self.template, self.grid, x + w) - evaluate(self.reference, self.grid, x)
-
-    def loss(self, w: float) -> float:
-        return float(0.5 * self.residual(w).square().sum())
-
-    @cached_property
-    def losses(self) -> np.ndarray:
-        return np.array([self.loss(w) for w in self.shifts])
-
-    @property
-    def minima(self) -> np.ndarray:
-        """The shifts that are better than both of their neighbours."""
-        inner = self.losses[1:-1]
-        return self.shifts[1:-1][(inner < self.losses[:-2]) & (inner < self.losses[2:])]
-
-    def slope(self, w: float) -> float:
-        return float(np.interp(w, self.shifts, np.gradient(self.losses, self.shifts)))
-
-
-def shift_1d(template: torch.Tensor, reference: torch.Tensor, grid: Grid, theta: float) -> Shift:
-    """The two signals (m,) at the scale θ."""
-    splines = coefficients(template, theta), coefficients(reference, theta)
-    return Shift(*splines, grid, np.linspace(-8, 24, 641))
-
-
 # ------------------------------------------------------------------------------------ what pulls
 
 
@@ -248,7 +211,7 @@ def walk(method: str, objective, turn: float, slide: float):
 
 @dataclass(frozen=True, eq=False)
 class Digits:
-    """Two methods on one pair. share: the part of the reference's energy that the residual at w* holds."""
+    """Three methods on one pair. share: the part of the reference's energy that the residual at w* holds."""
 
     objective: object
     w_star: torch.Tensor
@@ -273,10 +236,14 @@ class Digits:
 
 
 def digits(problem: Registration, start: torch.Tensor, theta: float) -> Digits:
-    """Newton and Gauss-Newton from the same start."""
+    """Newton, Gauss-Newton and gradient descent from the same start."""
     objective = problem.at(theta)
     best = newton_trust(objective, start, gtol=0, ftol=0, xtol=1e-15)
-    runs = {"Newton, trust region": best, "Gauss-Newton": gauss_newton(objective, start, iterations=40)}
+    runs = {
+        "Newton, trust region": best,
+        "Gauss-Newton": gauss_newton(objective, start, iterations=40),
+        "gradient descent": gradient_descent(objective, start, iterations=40),
+    }
     energy = float(0.5 * problem.grid.cell_volume * objective.reference.square().sum())
     return Digits(objective, refined(objective, best.x), runs, best.loss / energy)
 

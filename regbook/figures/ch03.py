@@ -7,9 +7,8 @@ from matplotlib.colors import ListedColormap
 
 from regbook.experiments import ch03 as experiments
 from regbook.experiments.ch03 import moved
-from regbook.plots import COLORS, ERROR_MAP, bare, error, look
+from regbook.plots import COLORS, ERROR_MAP, bare, error, image, look
 from regbook.text import signed
-from regkit import evaluate
 from regkit.registration import Registration
 
 
@@ -77,37 +76,6 @@ def two_pixels():
     return draw
 
 
-def shift_1d(pair):
-    """Template, residual and loss of a 1-D shift."""
-    grid, shifts, losses = pair.grid, pair.shifts, pair.losses
-    fine = torch.linspace(0, grid.extent[0], 400)[:, None]
-    smooth = evaluate(pair.reference, grid, fine)
-
-    def draw(figure, w):
-        top, middle, bottom = figure.subplots(3, 1, height_ratios=[1.1, 0.8, 1.2])
-        top.plot(fine[:, 0], smooth, color=COLORS["orange"], label="reference R(x)")
-        shifted = evaluate(pair.template, grid, fine + w)
-        top.plot(fine[:, 0], shifted, color=COLORS["blue"], label="template T(x + w)")
-        top.set(ylim=(-0.1, 1.75), xlim=(0, 64), xticklabels=[])
-        top.legend(loc="upper right", ncols=2)
-        middle.fill_between(grid.axis(0), pair.residual(w), step="mid", color=COLORS["purple"])
-        middle.set(ylim=(-1.1, 1.1), xlim=(0, 64), ylabel="residual", xlabel="x")
-        here = pair.loss(w)
-        bottom.plot(shifts, losses, color=COLORS["black"])
-        low = np.interp(pair.minima, shifts, losses)
-        bottom.plot(pair.minima, low, "v", color=COLORS["green"], ms=6, label="local minima")
-        bottom.plot([w], [here], "o", ms=9, color=COLORS["vermillion"], label="here")
-        bottom.set(xlabel="shift w", ylabel="J(w)", ylim=(-0.4, losses.max() * 1.25))
-        bottom.legend(loc="upper right", ncols=2)
-        slope = pair.slope(w)
-        way = (
-            "flat" if abs(slope) < 0.02 else "downhill to the right" if slope < 0 else "downhill to the left"
-        )
-        return signed(f"Shift {w:g}: J = {here:.3f}; here the loss is {way}.")
-
-    return draw
-
-
 # ------------------------------------------------------------------------------------ what pulls
 
 LABELS = ("a₁₁", "a₁₂", "a₂₁", "a₂₂", "b₁", "b₂")
@@ -156,22 +124,6 @@ def pulls(cases):
 # ------------------------------------------------------------------------------------ methods
 
 
-def race(runs, w_star):
-    """Distance from the minimiser over the iterations."""
-    figure, ax = plt.subplots(figsize=(7.2, 3.2))
-    for name, run in runs.items():
-        ax.semilogy(experiments.errors(run, w_star), ms=4, label=name, **look(name))
-    ax.set(
-        xlabel="iteration",
-        ylabel="‖w − w*‖",
-        xlim=(-0.5, 40),
-        ylim=(1e-17, 3),
-        yticks=10.0 ** np.arange(-16, 1, 4),
-    )
-    ax.legend(loc="center right")
-    return figure
-
-
 def landscape(pair, objective, slide):
     """J over turn and slide, with the path of a method from a turned and slid start."""
     turns, slides = np.linspace(-180, 180, 49), np.linspace(-9, 9, 25)
@@ -201,28 +153,28 @@ def landscape(pair, objective, slide):
             f"{name} from {angle:g}° and {slide:g} cm: {run.iterations} iterations, "
             f"{counts['loss']} losses, {counts['gradient']} gradients, {counts['hessian']} Hessians. "
             f"It ends at {turn:.1f}° and {shift:.2f} cm, {where}, "
-            f"with {100 * run.loss / run.history[0].loss:.0f} % of its loss."
+            f"with {100 * run.loss / run.history[0].loss:.2g} % of its loss."
         )
 
     return draw
 
 
-def digits(image, grid, reference, transform, start, theta):
+def digits(image, grid, reference, transform, start):
     """Correct digits over iterations, for a reference whose contrast is multiplied by a factor."""
 
-    def draw(figure, contrast):
+    def draw(figure, contrast, theta):
         found = experiments.digits(Registration(image, contrast * reference, grid, transform), start, theta)
         ax, picture = figure.subplots(1, 2, width_ratios=[2, 1])
         for name in found.runs:
             ax.plot(found.correct(name), ms=5, label=name, **look(name))
         ax.axhline(7, color="0.5", lw=0.8, ls=":")
         ax.set(xlabel="iteration", ylabel="correct digits, −log₁₀‖w − w*‖", xlim=(-0.5, 25), ylim=(0, 16.5))
-        ax.legend(loc="lower right")
+        ax.legend(loc="lower left", ncols=2, bbox_to_anchor=(0, 1), handlelength=1.2, columnspacing=1)
         residual = found.objective.residual(found.w_star) / grid.cell_volume**0.5
         error(picture, residual, grid, 120, "residual")
         late = found.seven("Gauss-Newton")
         return signed(
-            f"Contrast of the reference × {contrast:g}. The residual at the minimiser holds "
+            f"Contrast of the reference × {contrast:g}, θ = {theta:g}. The residual at the minimiser holds "
             f"{100 * found.share:.2g} % of the energy of the reference. "
             f"Seven digits: Newton after {found.seven('Newton, trust region')} iterations, "
             f"Gauss-Newton after {late if late is not None else 'more than 40'}. "
@@ -298,11 +250,21 @@ def loss_against_error(result):
     ax.set(
         xlabel="loss that is left, % of the loss at the identity",
         ylabel="true error in cm",
-        xlim=(-2, 62),
-        ylim=(-2, 24),
+        xlim=(-5, 105 * result.loss.max()),
+        ylim=(-2, 1.25 * result.error.max()),
     )
-    for handle in ax.legend(loc="lower right").legend_handles:
+    for handle in ax.legend(loc="upper right", ncols=2).legend_handles:
         handle.set_sizes([40])
+    return figure
+
+
+def edge(objective, truth, end):
+    """The differences of two patterns on a bright background, at the truth and where Newton ends."""
+    grid = objective.problem.grid
+    figure, axes = plt.subplots(1, 3, figsize=(7.2, 2.9))
+    image(axes[0], objective.reference, grid, "reference")
+    for ax, w, title in ((axes[1], truth, "at the truth"), (axes[2], end, "at the end")):
+        error(ax, objective.residual(w) / grid.cell_volume**0.5, grid, 128, title)
     return figure
 
 
