@@ -53,17 +53,17 @@ def check_4_3(scales_between):
 
 @exercise
 def check_4_4(coarsest, scales):
-    """At most 30 Hessians, through so many scales from ``coarsest`` on, to a map right to 0.1 cells."""
+    """At most 30 evaluations, through so many scales from ``coarsest`` on, to a map right to 0.1 cells."""
     if not coarsest >= 1e-3 or scales != int(scales) or scales < 1:
         wrong(f"expected a coarsest θ from 0.001 on and a number of scales, got {coarsest} and {scales}.")
     pair = data.hands_phantom(32)
     problem = Registration(pair.template, pair.reference, pair.grid)
-    w, hessians = experiments.schedule(problem, float(coarsest), int(scales))
+    w, work = experiments.schedule(problem, float(coarsest), int(scales))
     error = experiments.map_error(pair, w)
     if error > 0.1 and scales == 1:
         wrong(f"one scale is the finest alone; its map is wrong by {error:.1f} cells.")
     if error > 0.1:
         wrong(f"the map is wrong by {error:.1f} cells: the first scale is too fine, or far from the next.")
-    if hessians > 30:
-        wrong(f"the map is right, after {hessians} Hessians; 30 are allowed. Do you need all these scales?")
-    return f"Right: {hessians} Hessians, and a map that is right to {error:.3f} cells."
+    if work > 30:
+        wrong(f"the map is right, after {work} evaluations; 30 are allowed. Do you need all these scales?")
+    return f"Right: {work} evaluations, and a map that is right to {error:.3f} cells."
