@@ -40,6 +40,21 @@ def signed(text: str) -> str:
     return re.sub(r"-(?=\d)", "−", re.sub(r"-(0\.?0*)(?!\d|\.\d)", r"\1", text))
 
 
+def readable(text: str) -> str:
+    """``text`` with numbers as people write them: minus signs, and powers of ten for a programmer's e.
+
+    Example:
+        >>> readable("off by -2.8e-06, with 1e+03 steps at x = 5")
+        'off by −2.8·10⁻⁶, with 10³ steps at x = 5'
+    """
+
+    def power(found: re.Match) -> str:
+        factor, exponent = found[1], power_text(int(found[2]))
+        return exponent if factor == "1" else f"{factor}·{exponent}"
+
+    return signed(re.sub(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]?\d+)\b", power, text))
+
+
 def counted(count: float, one: str, many: str | None = None) -> str:
     """A number and what is counted: ``one`` of it, or ``many`` (if not given, ``one`` with an s).
 

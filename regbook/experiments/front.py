@@ -18,7 +18,10 @@ from regkit.varpro import Kaufman, Reduced
 
 @dataclass(frozen=True, eq=False)
 class Hands:
-    """A registration by Newton's method over several scales. path: (θ, w) of its iterations."""
+    """A registration by Newton's method over several scales.
+
+    path: (θ, w) of the images as they came, of their blurring, and of the iterations, one after the other.
+    """
 
     pair: data.Pair
     problem: Registration
@@ -29,7 +32,7 @@ class Hands:
         return SmoothingBasis(self.pair.template), SmoothingBasis(self.pair.reference)
 
     def images(self, k: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """After k iterations: moved template and reference at the scale of then, and the former unblurred."""
+        """In the k-th place: moved template and reference at the scale of then, and the former unblurred."""
         (theta, w), grid = self.path[k], self.pair.grid
         x = grid.points()
         y, (template, reference) = self.problem.transform(w, x), self._bases
@@ -45,10 +48,11 @@ class Hands:
 
 
 def hands(size: int = 64, scales: int = 7) -> Hands:
-    """The drawn hands, from the scale 1000 to the scale 0.001."""
+    """The drawn hands: sharp, then blurred, then from the scale 1000 to the scale 0.001."""
     pair = data.hands_phantom(size)
     problem = Registration(pair.template, pair.reference, pair.grid)
-    w, path = problem.transform.identity(), []
+    w = problem.transform.identity()
+    path = [(theta, w) for theta in (0.0, 1.0, 30.0)]
     for theta in np.logspace(3, -3, scales):
         result = newton_trust(problem.at(theta), w)
         path += [(theta, entry.x) for entry in result.history if entry.accepted]

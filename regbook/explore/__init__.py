@@ -24,7 +24,7 @@ import numpy as np
 
 from regbook.explore.frames import Film, compose, render
 from regbook.explore.page import PageWidget, figure_html, page_widget, picture_html
-from regbook.text import number_text
+from regbook.text import number_text, readable
 
 __all__ = ["Choice", "Explorer", "Guess", "PageWidget", "Slider", "explore", "page_widget"]
 
@@ -60,7 +60,7 @@ class Slider:
     def text(self, value: float) -> str:
         """What the reader sees of a value: the number and its unit."""
         shown = self.format(value) if callable(self.format) else format(value, self.format)
-        return f"{shown} {self.unit}".strip()
+        return readable(f"{shown} {self.unit}").strip()
 
     @property
     def is_log(self) -> bool:
@@ -213,9 +213,9 @@ class Guess:
             right = f"{self.options[self.answer].rstrip('.')}. "
         answer = f"{right}{self.explain}".strip()
         return {
-            "question": self.question,
-            "options": self.options and list(self.options),
-            "answer": answer,
+            "question": readable(self.question),
+            "options": self.options and [readable(option) for option in self.options],
+            "answer": readable(answer),
             "on": on,
             "place": place,
             "before": self.before,
@@ -244,8 +244,9 @@ def explore(
 
     ``draw(figure, **values)`` draws on an empty Matplotlib figure and returns the read-out: a
     sentence or two made of the computed values, plain text. It stands below the figure, and a
-    screen reader reads it out. Set the limits of the axes, so that only moves what the slider
-    moves. None stands for the values of the sliders alone.
+    screen reader reads it out; numbers get the signs that people write, −3 for -3, 10⁻⁴ for 1e-4.
+    Set the limits of the axes, so that only moves what the slider moves. None stands for the values
+    of the sliders alone.
 
     Each parameter has the name that it has in ``draw``. Numbers that rise or fall make a slider (a
     logarithmic one if they are spaced so), names or a mapping from names to values a drop-down
@@ -313,7 +314,7 @@ class Explorer:
 
     def __init__(self, draw, parameters, first, question, title, caption, alt, figsize, dpi, interval):
         self.draw, self.parameters, self.first, self.question = draw, parameters, first, question
-        self.title, self.caption, self.alt = title, caption, (alt or title or "Figure").rstrip(". ")
+        self.title, self.caption, self.alt = title, caption, readable(alt or title or "Figure").rstrip(". ")
         self.figsize, self.dpi, self.interval = figsize, dpi, interval
         self.positions = list(itertools.product(*(range(len(p.values)) for p in parameters.values())))
         self.layout = None
@@ -335,10 +336,9 @@ class Explorer:
     def drawn(self, values: dict, *, phones: bool = True):
         """The frame for these values, drawn anew: its drawings and its read-out."""
         frame = render(self.draw, values, self.figsize, self.dpi, self.layout, phones=phones)
-        if frame.text:
-            return frame
         settings = zip(self.parameters.values(), values.values(), strict=True)
-        return replace(frame, text=", ".join(f"{p.label} = {p.text(v)}" for p, v in settings) + ".")
+        text = frame.text or ", ".join(f"{p.label} = {p.text(v)}" for p, v in settings) + "."
+        return replace(frame, text=readable(text))
 
     def frame(self, *, narrow: bool = False, **values) -> bytes:
         """The WebP picture at any values: the one that the live figure shows, or the narrow one."""
@@ -364,7 +364,8 @@ class Explorer:
             "interval": self.interval,
         }
         text = self.texts[self.positions.index(self.first)]
-        picture = picture_html(self.films, f"{self.alt}. {text}")
+        early = self.question and self.question["before"] == "start"  # seen before the guess, and not told
+        picture = picture_html(self.films, f"{self.alt}." if early else f"{self.alt}. {text}")
         return figure_html(picture, data, "rk.frames", text, self.title, self.caption, self.question)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:

@@ -23,6 +23,7 @@ const rk = {
   controls: (...rows) => rk.el("div", { class: "rk-controls" }, ...rows),
   reserve: (node, ...samples) => rk.el("div", { class: "rk-reserve" }, node,
     ...samples.map((sample) => rk.el("div", { class: "rk-ghost", "aria-hidden": "true", inert: true }, sample))),
+  minus: (text) => text.replace(/-(?=\d)/g, "−"),  // what people write before a number
   button: (text, click, kind) => rk.el("button", { type: "button", class: kind, onclick: click }, text),
 
   slider({ label, min = 0, max = 1, step = "any", value = min, text = String, input = () => {} }) {
@@ -33,7 +34,7 @@ const rk = {
     const track = rk.el("span", { class: "rk-track" }, range);
     const set = (v) => {
       range.value = v;
-      shown.textContent = text(+range.value);
+      shown.textContent = rk.minus(text(+range.value));
       range.setAttribute("aria-valuetext", `${label} = ${shown.textContent}`);
     };
     range.addEventListener("input", () => { set(range.value); input(+range.value); });
@@ -83,7 +84,7 @@ const rk = {
       return Object.assign(new kinds[value.$array](bytes), { shape: value.shape });
     });
     const readout = figure.querySelector(".rk-readout"), after = data.guess && rk.unfold();
-    rk.say = (text) => { readout.textContent = text; };
+    rk.say = (text) => { readout.textContent = rk.minus(text); };
     try {
       run(data.figure, data.guess, after, data.longest);
     } catch (error) {
@@ -124,7 +125,7 @@ const rk = {
     fit();
     let most = Math.max(0, ...texts.map((text) => text.length));
     rk.say = (text) => {
-      readout.textContent = text;
+      readout.textContent = rk.minus(text);
       if (text.length <= most) return;
       most = text.length;
       texts = [...texts, text];
@@ -175,11 +176,11 @@ const rk = {
     const controls = rk.controls(...made.map((control) => control.row));
     figure.querySelector(".rk-said").before(controls);
     rk.room(texts);
-    if (guess) rk.predict(guess, after, controls, parameters, made);
+    if (guess) rk.predict(guess, after, controls, parameters, made, change);
   },
 
   // The question stands in the place of what it hides, until it is answered or skipped.
-  predict({ question, options, answer, on, place, before }, after, controls, parameters, made) {
+  predict({ question, options, answer, on, place, before }, after, controls, parameters, made, tell = () => {}) {
     const texts = options || parameters[on].texts, name = options ? "" : `${parameters[on].label} = `;
     const words = (k) => (options ? `You guessed: ${texts[k]}` : `You guessed ${name}${texts[k]}.`);
     const form = rk.el("form", { class: "rk-predict" });
@@ -215,6 +216,7 @@ const rk = {
       form.classList.add("rk-unseen");
       after.classList.remove("rk-unseen");
       controls.inert = false;
+      tell();
       controls.querySelector("input, select, button:not(.rk-play)")?.focus({ preventScroll: true });
       rk.openFolds();
     };

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from regbook.explore.frames import Film, base64_text, both
+from regbook.text import readable
 
 if TYPE_CHECKING:
     from regbook.explore import Guess
@@ -44,8 +45,8 @@ def figure_html(
     """The frame around every figure. It has no ids and no global names: a page holds as many as it likes."""
     sent = {"figure": data, "guess": question, "longest": list(longest)}
     heading = f'<p class="rk-title">{html.escape(title)}</p>' if title else ""
-    fixed = f'<p class="rk-caption">{html.escape(caption)}</p>' if caption else ""
-    readout = f'<p class="rk-readout" aria-live="polite">{html.escape(text)}</p>'
+    fixed = f'<p class="rk-caption">{html.escape(readable(caption))}</p>' if caption else ""
+    readout = f'<p class="rk-readout" aria-live="polite">{html.escape(readable(text))}</p>'
     said = f'<div class="rk-said">{readout}</div>{fixed}'
     name = html.escape(f"Interactive figure: {title}" if title else "Interactive figure")
     return f"""<figure class="rk" role="group" aria-label="{name}">
@@ -72,7 +73,7 @@ class Still:
     caption: str | None = None
 
     def html(self) -> str:
-        fixed = f'<p class="rk-caption">{html.escape(self.caption)}</p>' if self.caption else ""
+        fixed = f'<p class="rk-caption">{html.escape(readable(self.caption))}</p>' if self.caption else ""
         return f"""<figure class="rk">
 {_style()}
 {picture_html(self.films, self.alt)}{fixed}
@@ -105,7 +106,7 @@ def picture_html(films: Sequence[Film], alt: str) -> str:
     return (
         f'<div class="rk-picture"><picture><source {media} width="{small}" height="{tall}"'
         f' srcset="{sources[1]}"><img class="dark-light" width="{width}" height="{height}"'
-        f' alt="{html.escape(alt)}" src="{sources[0]}"></picture></div>'
+        f' alt="{html.escape(readable(alt))}" src="{sources[0]}"></picture></div>'
     )
 
 
@@ -225,6 +226,8 @@ def page_widget(
         a canvas of m × n cells. Returns {node, paint(color)}
     kit.number(value, digits), kit.power(exponent), kit.whole(value), kit.minus(text)
         numbers as read-outs write them: 2.5·10⁶, 10⁻⁴, 12,000, −1
+    kit.counted(count, one, many)
+        a number and what is counted: 1 step, 12 steps, 3 minima
     kit.say(text)
         the read-out: call it whenever the figure changes
     kit.longest(...texts)

@@ -1,7 +1,7 @@
 // What figures that the page computes draw with, besides the controls of explore.js: numbers, axes and images.
 Object.assign(rk, {
-  minus: (text) => text.replace(/-(?=\d)/g, "−"),
   power: (exponent) => "10" + String(exponent).replace("-", "⁻").replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]),
+  counted: (count, one, many = `${one}s`) => `${rk.whole(count)} ${count === 1 ? one : many}`,
   whole: (value) => Math.round(value).toLocaleString("en-GB"),
   number(value, digits = 3) {  // as regbook.text.number_text writes it: 0.001, 37.5, 10⁻⁴, 2.5·10⁶
     const size = Math.abs(value);

@@ -5,7 +5,7 @@ from regbook.text import number_text
 
 
 def hands(run):
-    """Moved template, reference and difference over the iterations of a registration."""
+    """Moved template, reference and difference, from the images as they came to the last iteration."""
 
     def draw(figure, iteration):
         moved, still, sharp = run.images(iteration)
@@ -14,9 +14,11 @@ def hands(run):
         image(middle, still, run.pair.grid, "reference")
         error(right, sharp - run.pair.reference, run.pair.grid, 255, "difference")
         theta, _ = run.path[iteration]
+        if theta == 0:
+            return "As they came: sharp, and not aligned."
         return (
             f"Scale θ = {number_text(theta)}. "
-            f"Of the unblurred difference, {100 * run.left(sharp):.0f} % are left."
+            f"Of the unblurred difference, {100 * run.left(sharp):.0f} % is left."
         )
 
     return draw

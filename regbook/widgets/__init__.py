@@ -108,7 +108,7 @@ def register_by_hand(pair: Pair, theta: float, reach: float, **texts) -> PageWid
     """Two images to register by hand; then Newton's method finishes, in the page.
 
     The page gets the coefficients (m, n) of ``template`` and ``reference``, ``extent`` and ``center`` (2,),
-    ``start`` and ``truth`` (6,) as ``Affine(center=center)`` reads them, and ``reach``.
+    ``start`` and ``truth`` (6,) as ``Affine(center=center)`` reads them, ``reach``, and ``error_colors``.
 
     Args:
         pair: the images, their grid and the true map.
@@ -131,6 +131,7 @@ def register_by_hand(pair: Pair, theta: float, reach: float, **texts) -> PageWid
         "start": transform.identity(),
         "truth": transform.from_matrix(pair.w_true[:4].reshape(2, 2), pair.w_true[4:]),
         "reach": reach,
+        "error_colors": ERROR_COLORS,
     }
     mathematics = f"({_script('spline')})(data)"
     js = f"(root, data, kit) => ({_script('register_by_hand')})(root, data, kit, {mathematics})"

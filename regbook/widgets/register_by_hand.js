@@ -26,13 +26,13 @@
   const percent = (v) => `${v >= 0.1 ? (100 * v).toFixed(1) : (100 * v).toPrecision(2)} %`;
 
   // ------------------------------------------------------------------ pictures
-  const el = kit.el, fine = [2 * m, 2 * n], ground = "width:100%;background:#000;border-radius:6px";
+  const el = kit.el, fine = [2 * m, 2 * n], ground = "width:100%;border-radius:6px";
   const help = "Template over reference. Arrow keys move the template, Q and E turn it, plus and minus resize it.";
   const both = kit.image(fine, { width: 560, height: (560 * Y) / X, tabindex: 0, role: "application",
-    "aria-label": help, class: "by-hand", style: ground });
-  const difference = kit.image([m, n], { width: 360, height: (360 * Y) / X, role: "img", style: ground,
-    "aria-label": "Difference of template and reference" });
-  const over = both.node;
+    "aria-label": help, class: "by-hand", style: `${ground};background:#000` });
+  const difference = kit.image([m, n], { width: 360, height: (360 * Y) / X, role: "img",
+    style: `${ground};border:1px solid var(--rk-line)`, "aria-label": "Difference of template and reference" });
+  const over = both.node, colour = kit.ramp(data.error_colors);
   const still = new Float64Array(4 * m * n);  // the reference at the points of the finer picture
   const points = Array.from(still, (_, k) =>
     [((Math.floor(k / (2 * n)) + 0.5) * X) / (2 * m) - cx, (((k % (2 * n)) + 0.5) * Y) / (2 * n) - cy]);
@@ -42,10 +42,7 @@
       const t = T(...look(w, ...points[k]))[0], s = still[k];
       return [s, 0.62 * s + 0.38 * t, 0.1 * s + 0.9 * t];
     });
-    difference.paint((k) => {  // orange where the template is darker, blue where it is brighter
-      const r = 1.3 * residual(w, k);
-      return r > 0 ? [0.34 * r, 0.71 * r, r] : [-r, -0.62 * r, 0];
-    });
+    difference.paint((k) => colour(residual(w, k) / 255));
   };
   const arm = 5.5;  // cm from the ring, by which the template is moved, to the knob, by which it is turned
   const handles = () => {
@@ -148,7 +145,8 @@
   kit.longest(words("Newton, step 88 of 88:", first, `, your best ${percent(1)}`, limits.map(([low]) => low)));
   const outcome = el("div", {});
   const lost = (steps, fell, far) =>
-    `Newton has converged after ${steps} steps: ${fell}. And yet it is ${far.toFixed(1)} cm from the true map. ` +
+    `Newton has converged after ${kit.counted(steps, "step")}: ${fell}. ` +
+    `And yet it is ${far.toFixed(1)} cm from the true map. ` +
     "It has found the bottom of another valley. Turn the hand nearer to its place, and let it try again.";
   const report = (verdict, maps, losses, off) => {
     const narrow = "padding:.15rem min(1rem,1.8vw) .15rem 0;text-align:left;white-space:nowrap";
@@ -181,10 +179,11 @@
     const off = yours.map((v, k) => Math.abs(k ? v - truth[k] : ((v - truth[k] + 540) % 360) - 180) * units[k]);
     const worst = names[off.indexOf(Math.max(...off))];
     const orders = Math.round(Math.log10(1 / run.flat));
-    const fell = run.flat > 0 ? `its gradient is ${orders} orders of magnitude smaller than yours`
+    const fell = run.flat > 0 ? `its gradient is ${kit.counted(orders, "order")} of magnitude smaller than yours`
       : "its gradient is zero";
     const verdict = home
-      ? `Newton is home after ${last} steps. Your hand lay, on average, ${you.toFixed(2)} cm from the true map; ` +
+      ? `Newton is home after ${kit.counted(last, "step")}. ` +
+        `Your hand lay, on average, ${you.toFixed(2)} cm from the true map; ` +
         `of your six numbers the ${worst} was furthest off.` : lost(last, fell, far);
     const losses = [run.path[0].loss, run.path[last].loss, lossAt(data.truth)];
     const at = (k) => {
@@ -252,7 +251,8 @@
     el("div", { class: "by-hand-views" },
       el("div", {}, over, note("Reference orange, template blue, both white. " +
         "Drag the picture to move the template, its knob to turn and resize it.")),
-      el("div", {}, el("div", {}, difference.node, note("Difference: blue where the template is brighter.")), chart)),
+      el("div", {}, el("div", {}, difference.node,
+        note("Difference: blue where the template is too bright, orange where it is too dark.")), chart)),
     el("div", { class: "by-hand-sliders" }, ...controls.map((control) => control.row)),
     el("div", { style: "display:flex;flex-wrap:wrap;gap:.5rem 1rem;margin:.5rem 0" }, finish, again, start.row),
     kit.reserve(outcome, sample()));

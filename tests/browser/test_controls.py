@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import Locator, Page
 
 from .figures import (
     answer_time,
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_every_control_works(open_page, path):
-    """By mouse and by keyboard, picture, caption and read-out change; and the answer comes at once."""
+    """By mouse and by keyboard, picture, caption and read-out change, and the answer comes at once."""
     page = open_page(path).page
     for number, figure in enumerate(figures(page), start=1):
         where = f"figure {number} of {path.name}"
@@ -49,20 +50,21 @@ def test_every_control_works(open_page, path):
             names.select_option(index=names.locator("option").count() - 1)
             wait_for_change(figure, before, f"{where}, {names.get_attribute('aria-label') or 'list'}")
 
-
-def test_every_figure_plays(open_page, path):
-    """The clock of the page stands still but for the seconds that the test lets pass."""
-    page = open_page(path).page
     stop_the_clock(page)
     for number, figure in enumerate(figures(page), start=1):
-        guess(figure)
-        if figure.get_by_role("button", name="Play", exact=True).count():
-            before = state(figure)
-            figure.get_by_role("button", name="Play", exact=True).click()
-            seen = [state(figure)]
-            while figure.get_by_role("button", name="Pause", exact=True).count():
-                page.clock.run_for(500)
-                seen.append(state(figure))
-                assert len(seen) < 500, f"figure {number} plays on and on"
-            for part in ("picture", "readout", "caption"):
-                assert {each[part] for each in seen} != {before[part]}, f"figure {number}: one {part} only"
+        assert_plays(page, figure, f"figure {number} of {path.name}")
+
+
+def assert_plays(page: Page, figure: Locator, where: str) -> None:
+    """From where it stands to its end, while the page's clock goes only where the test lets it."""
+    if not figure.get_by_role("button", name="Play", exact=True).count():
+        return
+    before = state(figure)
+    figure.get_by_role("button", name="Play", exact=True).click()
+    seen = [state(figure)]
+    while figure.get_by_role("button", name="Pause", exact=True).count():
+        page.clock.run_for(500)
+        seen.append(state(figure))
+        assert len(seen) < 500, f"{where} plays on and on"
+    for part in ("picture", "readout", "caption"):
+        assert {each[part] for each in seen} != {before[part]}, f"{where}: one {part} only"
