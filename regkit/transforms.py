@@ -318,8 +318,8 @@ class NeuralODE(Transform):
 
         dz/dt = N(z, t; w) = W₂ tanh(W₁ (z, t) + b₁) + b₂,   z(0) = (x − c) / ℓ,   y = c + ℓ z(1)
 
-    w = (W₁ row by row, b₁, W₂ row by row, b₂) has p = h (d + 2) + d (h + 1) numbers, in the plane with
-    h = 8 these are 50. A flow cannot fold; its Runge-Kutta steps do not as long as they are short.
+    w = (W₁ row by row, b₁, W₂ row by row, b₂) has p = h (d + 2) + d (h + 1) numbers; with h = 8 and
+    d = 2 these are 50. A flow cannot fold; its Runge-Kutta steps do not as long as they are short.
 
     Args:
         dim: the number of dimensions d.
