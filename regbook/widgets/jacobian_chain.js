@@ -43,9 +43,9 @@
       bars[i].rule.setAttribute("width", Math.max(2, length));
       bars[i].count.textContent = kit.whole(count);
     });
-    kit.say(words(n, m, ...counts));
+    kit.say(sentence(n, m, ...counts));
   };
-  const words = (n, m, f, r) => {
+  const sentence = (n, m, f, r) => {
     const ratio = Math.max(f, r) / Math.min(f, r);
     const verdict = f === r ? "Both cost the same."
       : `${f < r ? "Forwards" : "Reverse"} needs ${ratio.toFixed(ratio < 10 ? 1 : 0)} times fewer.`;
@@ -53,7 +53,7 @@
       `Multiplications: ${kit.whole(f)} forwards, ${kit.whole(r)} in reverse. ${verdict}`;
   };
   const widest = 10 ** data.log_max, dearest = 2 * k * widest ** 2;
-  kit.longest(words(widest, widest, dearest, dearest / 1000));
+  kit.longest(sentence(widest, widest, dearest, dearest / 1000));
   const slider = (label, value, input) => kit.logSlider({ label, low: 0, high: data.log_max, step: 0.2, value,
     text: kit.whole, input: (v) => { input(Math.round(v)); draw(); } });
   const inputs = slider("n inputs", n, (v) => (n = v)), outputs = slider("m outputs", m, (v) => (m = v));

@@ -34,13 +34,13 @@
     return { ...curve, points, group, spent, dot, box, label };
   });
 
-  const words = (products, list) => `For ${kit.whole(products)} products. ${list}`;
+  const sentence = (products, list) => `For ${kit.whole(products)} products. ${list}`;
   const nearest = (count, reached) => {
     const best = reached.slice(0, 3).map(([error, name]) => `${name} ${error.toFixed(1)} %`);
     return `Nearest of the ${count} ticked: ${best.join("; ")}.`;
   };
   const long = curves.map(({ name }) => [88.8, name]).sort((a, b) => b[1].length - a[1].length);
-  kit.longest(words(10 ** 4.7, nearest(curves.length, long)));
+  kit.longest(sentence(10 ** 4.7, nearest(curves.length, long)));
 
   const draw = () => {
     const shown = curves.filter((curve) => curve.box.checked);
@@ -59,7 +59,7 @@
     const list = !shown.length ? "No curve is ticked."
       : !reached.length ? "None of the ticked methods has finished a first step."
       : nearest(shown.length, reached);
-    const said = words(budget, list);
+    const said = sentence(budget, list);
     svg.setAttribute("aria-label", `Image error over products with AᵀA. ${said}`);
     kit.say(said);
   };
