@@ -2,12 +2,11 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 
 from regbook import plots
 from regbook.experiments import ch10 as experiments
 from regbook.plots import COLORS, family, taylor
-from regbook.text import counted, signed
+from regbook.text import counted, number_text, signed, size_text
 from regkit.implicit import Frozen, Implicit, Unrolled
 from regkit.linear import CG
 
@@ -21,6 +20,7 @@ def hook(study, counts):
     """Error, image, loss and gradient after nine steps, with N iterations that are all differentiated."""
     none, grid, truth = study.run(CG.fixed(200), Frozen()), study.problem.grid, study.made.image
     known = {count: study.run(CG.fixed(count), Unrolled()) for count in counts}
+    longer = {count: study.run(CG.fixed(count), Unrolled(), steps=20).error for count in counts}
 
     def draw(figure, N):
         run = study.run(CG.fixed(N), Unrolled())
@@ -28,6 +28,7 @@ def hook(study, counts):
         above, below = figure.subfigures(2, 1, height_ratios=[1, 1.05])
         left, middle, right = above.subplots(1, 3, width_ratios=[1.55, 1, 1])
         left.semilogx(counts, [r.error for r in known.values()], "-", color="0.6", lw=1.2)
+        left.semilogx(counts, list(longer.values()), ":", color="0.35", lw=1.6, label="after 20 steps")
         label = "N, all differentiated"
         left.semilogx(N, run.error, "o", ms=8, color=COLORS["vermillion"], label=label)
         left.axhline(none.error, color=COLORS["black"], ls="--", label="200, none of them")
@@ -45,10 +46,10 @@ def hook(study, counts):
                 ax.semilogy(values / values[0], style, color=COLORS[color])
             ax.set(xlabel="step", ylabel=f"{name[:-1] if name != 'losses' else 'loss'} / first", xlim=(0, 9))
             ax.set_ylim((4e-3, 1.5) if name == "losses" else (1e-5, 3))
-        falls = [values[-1] / values[0] for values in (run.losses, run.gradients)]
+        loss, gradient = (values[-1] / values[0] for values in (run.losses, run.gradients))
         return (
             f"{counted(N, 'iteration')}, all differentiated: the image error ends at {run.error:.1f} %, the "
-            f"loss at {falls[0]:.2g} and the gradient at {falls[1]:.1g} of the start. "
+            f"loss at {size_text(loss)} and the gradient at {size_text(gradient)} of the start. "
             f"200 iterations, none differentiated: {none.error:.1f} %."
         )
 
@@ -121,7 +122,7 @@ def filters(study):
         way = float(now.factors[small].median())
         return (
             f"N = {N}: at the smallest eigenvalues f has come {way:.3f} of its way. There the formula, "
-            f"solved exactly at this f, is {worst:.3g} times as large as the derivative of the program."
+            f"solved exactly at this f, is {number_text(worst)} times as large as the program's derivative."
         )
 
     return draw
@@ -152,8 +153,9 @@ def way_out(study, counts, total=200):
         right.plot(run.errors, "o-", ms=3.5, color=COLORS["blue"], label=f"k = {k}")
         right.set(xlabel="step", ylabel="image error in %", xlim=(0, 9), ylim=(0, 44))
         right.legend(loc="lower left", fontsize=9)
+        off = number_text(float(f"{error:.2g}"))
         return (
-            f"{total} iterations for f and {k} for its derivative: the Jacobian is off by {error:.2g}, and "
+            f"{total} iterations for f and {k} for its derivative: the Jacobian is off by {off}, and "
             f"the image error ends at {run.error:.1f} %."
         )
 
@@ -189,7 +191,7 @@ def tolerances(study, loose, tangents):
         right.set(xlabel="step", ylabel="image error in %", xlim=(0, 9), ylim=(0, 52))
         right.legend(loc="lower left", fontsize=8.5)
         return (
-            f"Projection to {rtol:.1e}, tangents to {tangent:g}: {chosen.accepted} of "
+            f"Projection to {number_text(rtol)}, tangents to {tangent:g}: {chosen.accepted} of "
             f"{len(chosen.errors) - 1} steps accepted, error {end:.1f} % after {products:,.0f} products."
         )
 
@@ -211,8 +213,9 @@ def warm_starts(study):
         left.set(xlabel="step", ylabel="image error in %", xlim=(0, 9), ylim=(0, 44))
         right.set(xlabel="step", ylabel="‖Aᵀr‖ / ‖Aᵀb‖: 0 if exact", xlim=(0, 9), ylim=(1e-5, 3e-2))
         left.legend(loc="lower left", fontsize=9)
+        loose = size_text(chosen.loose[-1])
         return (
-            f"{N} + {N} iterations, started at {begin}: ‖Aᵀr‖/‖Aᵀb‖ ends at {chosen.loose[-1]:.1e} and the "
+            f"{N} + {N} iterations, started at {begin}: ‖Aᵀr‖/‖Aᵀb‖ ends at {loose} and the "
             f"image error at {chosen.error:.1f} % (the other start: {other.error:.1f} %)."
         )
 
@@ -230,63 +233,15 @@ def remainders(tests):
     return figure
 
 
-def tape(counts, saved):
-    """Nodes behind the iterate over the steps; bytes that reverse mode keeps over the iterations of CG."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(6.8, 3.3))
-    marks = {"carries a gradient": ("vermillion", "o-"), "detached in every step": ("blue", "s-")}
-    for name, values in counts.items():
-        color, mark = marks.get(name, ("green", "^--"))
-        left.plot(values, mark, ms=4, color=COLORS[color], label=f"w {name}")
-    left.set(xlabel="step of the optimiser", ylabel="nodes behind w")
-    left.legend(fontsize=8.5, loc="upper left")
-    left.set_ylim(-0.06 * max(max(v) for v in counts.values()), 1.35 * max(max(v) for v in counts.values()))
-    for (name, values), color, mark in zip(saved.items(), ("vermillion", "blue"), "os", strict=True):
-        sizes = [size / 1e6 for size in values.values()]
-        right.plot(list(values), sizes, mark + "-", ms=4, color=COLORS[color], label=name)
-    right.set(xlabel="CG iterations in one step", ylabel="kept for reverse mode in MB")
-    right.legend(fontsize=8.5, loc="upper left")
-    return figure
-
-
 # ---- the records
 
 
-def comparison(record):
-    """Median error over median work, step by step; the best method with exact solves as a line."""
-    figure, ax = plt.subplots(figsize=(6.8, 5.4))
-    families = {"none": "black", "warm": "orange", "growing": "purple", "unrolled": "vermillion"}
-    families |= {"implicit": "blue", "Kaufman": "green"}
-    seen = dict.fromkeys(families, 0)
-    for method in record["methods"]:
-        if method["products"] is None:
-            continue
-        family = next(name for name in families if name in method["name"])
-        mark, style = "osv^"[seen[family] % 4], ("-", "--", "-.", ":")[seen[family] % 4]
-        seen[family] += 1
-        middle = experiments.median_path(method)
-        look = {"color": COLORS[families[family]], "marker": mark, "ls": style, "ms": 4, "lw": 1.4}
-        ax.loglog(middle[:, 0], middle[:, 1], label=method["name"], **look)
-    best = min(row["median"] for row in experiments.summary(record) if row["all"] is None)
-    ax.axhline(best, color="0.4", ls=":", label="best with exact solves")
-    ax.set(xlabel="products with AᵀA, median", ylabel="image error in %, median")
-    ax.set_yticks([8, 10, 15, 20, 30, 40], ["8", "10", "15", "20", "30", "40"])
-    ax.minorticks_off()
-    figure.legend(fontsize=9, loc="outside lower center", ncols=2)
-    return figure
-
-
-def large(record, images, grid):
-    """Template, up-sampled, start and end, with the errors of the last three."""
-    figure, axes = plt.subplots(2, 4, figsize=(6.8, 3.9), dpi=120)
-    names = {"template": "template 0", "upsampled": "up-sampled", "start": "start", "end": "after 10 steps"}
-    truth = images["image"].astype(float)
-    for ax, below, (key, title) in zip(axes[0], axes[1], names.items(), strict=True):
-        values = torch.from_numpy(images[key].astype(float))
-        at = grid if values.shape == tuple(grid.shape) else type(grid)(grid.extent, tuple(values.shape))
-        plots.image(ax, values, at, title)
-        if key == "template":
-            plots.image(below, torch.from_numpy(truth), grid, "true image")
-        else:
-            part = record["error"]["up-sampled" if key == "upsampled" else key]
-            plots.error(below, values - torch.from_numpy(truth), grid, SPAN, f"{100 * part:.1f} %")
+def repairs(rows):
+    """Median image errors, name ↦ %, from the paper's method to the repaired one."""
+    figure, ax = plt.subplots(figsize=(6.4, 2.9))
+    for k, (name, value) in enumerate(rows.items()):
+        ax.plot(value, k, "o", ms=9, color=COLORS["black" if "nothing" in name else "blue"])
+        ax.annotate(f"{value:.1f}", (value, k), (9, 0), textcoords="offset points", va="center")
+    ax.set_yticks(range(len(rows)), list(rows))
+    ax.set(xlabel="image error in %, median", xlim=(0, 32), ylim=(len(rows) - 0.5, -0.5))
     return figure

@@ -191,8 +191,8 @@ def work_accuracy(curves: Sequence[Mapping], budget: float, **texts) -> PageWidg
 
     Args:
         curves: one mapping a method: name; color: a name in ``regbook.plots.COLORS``, or "text" or "muted";
-            dash: of its line, as SVG has it; on: is it shown at first? products (k,) and errors (k,) in %,
-            after each step.
+            dash: of its line, as SVG has it; on: is it shown at first? The others can be had from a fold.
+            products (k,) and errors (k,) in %, after each step.
         budget: products at first.
 
     Raises:

@@ -50,6 +50,12 @@ def test_a_run_is_the_papers_and_is_made_once(study):
     assert run.loose[k] == pytest.approx(float(loose), rel=1e-6)
 
 
+def test_a_longer_run_begins_as_the_shorter_one(study):
+    how = CG.fixed(4), Unrolled()
+    short, long = study.run(*how), study.run(*how, steps=12)
+    assert len(long.errors) > len(short.errors) == 10 and np.array_equal(long.errors[:10], short.errors)
+
+
 def test_warm_and_growing_runs(study):
     how = CG.fixed(4), Implicit(CG.fixed(4))
     warm, growing = study.run(*how, warm=True), study.run(*how, growing=2.0)
@@ -143,13 +149,6 @@ def test_the_penalty_at_the_same_distance(study):
     assert float((f - study.f0).norm()) == pytest.approx(100.0, rel=1e-6)
 
 
-def test_unrolling_keeps_every_iteration_and_the_implicit_way_does_not(study):
-    unrolled = [ch10.saved_bytes(study, CG.fixed(N), Unrolled()) for N in (10, 20, 40)]
-    assert unrolled[2] - unrolled[1] == pytest.approx(2 * (unrolled[1] - unrolled[0]), rel=0.1)
-    implicit = {ch10.saved_bytes(study, CG.fixed(N), Implicit(CG.fixed(5))) for N in (10, 40)}
-    assert len(implicit) == 1 and max(implicit) < unrolled[0] / 5
-
-
 RECORD = {
     "methods": [
         {"name": "good", "errors": [10.0, 12.0, 5.0], "products": None,
@@ -171,4 +170,9 @@ def test_what_a_record_says():
     cheapest, best = ch10.bargain(rows, 0.5)
     assert cheapest["name"] == "cheap" and best["name"] == "dear"
     assert ch10.bargain(rows, 0.2)[0]["name"] == "dear"
-    assert ch10.median_path(RECORD["methods"][1]).tolist() == [[8, 20.0], [20, 10.3]]
+
+
+def test_how_many_times_the_work():
+    record = {"methods": RECORD["methods"][1:]}
+    whole, early = ch10.thrift(record, "dear", "cheap")
+    assert whole == pytest.approx(400 / 40) and early == pytest.approx(400 / 12)
