@@ -240,14 +240,28 @@ class Stacked(ParametricOperator):
         self._template = torch.cat([torch.full_like(pixel, j) for j, (pixel, _, _) in enumerate(parts)])
         pixel, self._column, weights = (torch.cat(part) for part in zip(*parts, strict=True))
         self._pixel = pixel + self._template * problem.coarse.count
-        value, self._slopes = problem.scales[0] * weights[:, 0], problem.scales[0] * weights[:, 1:]
+        self._weights, self._slopes = problem.scales[0] * weights[:, 0], problem.scales[0] * weights[:, 1:]
         shape = (self.data_rows, self.shape[1])
-        self._matrix = _sparse(self._pixel, self._column, value, shape)
-        self._transposed = _sparse(self._column, self._pixel, value, shape[::-1])
+        self._matrix = _sparse(self._pixel, self._column, self._weights, shape)
+        self._transposed = _sparse(self._column, self._pixel, self._weights, shape[::-1])
 
     def __reduce__(self):
         """A copy is made anew: torch cannot copy sparse matrices."""
         return type(self), (self.problem, self.w)
+
+    def entries(self, direction: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The rows of the data as a sparse matrix that acts on spline coefficients, and its derivative.
+
+        Args:
+            direction (p,): of the derivative in w.
+
+        Returns:
+            Row, column, weight, and derivative of the weight along the direction, of each entry; (e,).
+        """
+        moved = self.problem.motions(direction)
+        moved[: self.problem.fixed] = 0  # what is known does not move
+        slope = (self._slopes * moved[self._template]).sum(1)
+        return self._pixel, self._column, self._weights, slope
 
     def _filter(self, f: torch.Tensor) -> torch.Tensor:
         """Values to spline coefficients, (n, k): B⁻¹ along both axes. It is its own adjoint."""

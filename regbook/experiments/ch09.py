@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
+from regkit.dual import Dual
 from regkit.implicit import Chebyshev, Continue, Derivative, Frozen, Implicit, Last, Unrolled, solve
-from regkit.linear import CG
+from regkit.linear import CG, Cholesky, Solver
 from regkit.operators import Operator
+from regkit.spline import smoothing_modes
+from regkit.superres import SuperResolution
+from regkit.varpro import Reduced
 
 TAILS = ("restart", "continue", "chebyshev", "implicit")
 
@@ -176,6 +181,55 @@ def lag(toy: Toy, counts: Sequence[int]) -> dict[str, list[float]]:
 def restarted(toy: Toy, before: int, last: int) -> tuple[float, float]:
     """Errors of x before a restart, and of the tangent of the ``last`` iterations after it."""
     return toy.error(toy.value(before)), toy.tangent_error(toy.tangent(Last(last), before + last))
+
+
+# ---- super-resolution, differentiated along one direction: what a page needs to do it by itself
+
+
+def along(problem: SuperResolution, f0: torch.Tensor, w: torch.Tensor) -> dict[str, Any]:
+    """The normal equations of f(w) and their derivative along the direction in which the loss rises fastest.
+
+    Returns: direction (p,); row, column, weight, slope (e,): ``Stacked.entries``; filter_x, filter_y: values
+    to spline coefficients along each axis; shape, spacing (2,) of the fine grid; penalty: λ √h; coarse (m,):
+    the data; start (n,); bounds (2,) of the eigenvalues; exact, exact_dot (n,): f and its tangent.
+    """
+    reduced = Reduced(problem, Cholesky(), Implicit(), f0, rows="data").point(w)
+    direction = reduced.gradient / reduced.gradient.norm()
+    row, column, weight, slope = reduced.operator.entries(direction)
+    filters = [modes @ analysis for _, modes, analysis in map(smoothing_modes, problem.grid.shape)]
+    ends = torch.linalg.eigvalsh(reduced.operator.gram)[[0, -1]]
+    return {
+        "direction": direction,
+        "row": row.to(torch.int32),
+        "column": column.to(torch.int32),
+        "weight": weight,
+        "slope": slope,
+        "filter_x": filters[0],
+        "filter_y": filters[1],
+        "shape": list(problem.grid.shape),
+        "spacing": list(problem.grid.spacing),
+        "penalty": problem.scales[1],
+        "coarse": problem.b[: problem.templates.numel()],
+        "start": f0,
+        "bounds": ends.tolist(),
+        "exact": reduced.f,
+        "exact_dot": image_tangent(problem, f0, w, direction, Cholesky(), Implicit()),
+    }
+
+
+def image_tangent(
+    problem: SuperResolution,
+    f0: torch.Tensor,
+    w: torch.Tensor,
+    direction: torch.Tensor,
+    solver: Solver,
+    derivative: Derivative,
+) -> torch.Tensor:
+    """The derivative of the projection f(w) along one direction (p,), as that kind of derivative has it."""
+    point = Reduced(problem, solver, derivative, f0).point(w)
+    if isinstance(derivative, Frozen):
+        return torch.zeros_like(point.f)
+    return point.project(Dual(w, direction[:, None])).tangents[:, 0]
 
 
 # ---- the record: benchmarks/differentiating_cg.py

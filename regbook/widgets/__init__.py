@@ -8,6 +8,7 @@ stills     what stands in their place where there are no scripts
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from numbers import Real
@@ -15,6 +16,7 @@ from numbers import Real
 import numpy as np
 import torch
 
+from regbook.experiments.ch09 import TAILS, Toy
 from regbook.explore import PageWidget, page_widget
 from regbook.plots import COLORS, ERROR_COLORS
 from regbook.widgets import stills
@@ -45,6 +47,20 @@ def _check_keys(what: str, given: Mapping, keys: Sequence[str]) -> None:
     if not isinstance(given, Mapping) or set(given) != set(keys):
         came = ", ".join(given) if isinstance(given, Mapping) else repr(given)
         raise ValueError(f"expected {what} with {', '.join(keys)}, got {came}")
+
+
+def _check_tails(names: Sequence[str], start: tuple[int, int, int], most: int) -> None:
+    """Raise ValueError unless each of TAILS has a name, and the start is one of them."""
+    if len(names) != len(TAILS):
+        raise ValueError(f"expected names of {', '.join(TAILS)}, got {list(names)}")
+    way, total, last = start
+    if not (0 <= way < len(TAILS) and 1 <= total <= most and 0 <= last <= total):
+        raise ValueError(f"expected a way, 1 to {most} iterations and how many of them, got {start}")
+
+
+def _with(name: str, *arguments: str) -> str:
+    """The script ``name`` as a figure, given what these expressions are worth besides."""
+    return f"(root, data, kit) => ({_script(name)})(root, data, kit, {', '.join(arguments)})"
 
 
 def graph_stepper(pixels: Sequence[Mapping], **texts) -> PageWidget:
@@ -134,8 +150,9 @@ def register_by_hand(pair: Pair, theta: float, reach: float, **texts) -> PageWid
         "error_colors": ERROR_COLORS,
     }
     mathematics = f"({_script('spline')})(data)"
-    js = f"(root, data, kit) => ({_script('register_by_hand')})(root, data, kit, {mathematics})"
-    return page_widget(js, data, **{"still": stills.register_by_hand(pair)} | texts)
+    return page_widget(
+        _with("register_by_hand", mathematics), data, **{"still": stills.register_by_hand(pair)} | texts
+    )
 
 
 def differentiated_iterations(
@@ -184,6 +201,91 @@ def differentiated_iterations(
         raise ValueError(f"expected a start below {sizes}, got {start}")
     still = stills.differentiated_iterations(record, exact, none, start)
     return page_widget(_script("differentiated_iterations"), data, **{"still": still} | texts)
+
+
+def stepped_iterations(
+    toy: Toy, names: Sequence[str], start: tuple[int, int, int], most: int = 120, **texts
+) -> PageWidget:
+    """A small system that is solved, and differentiated, one iteration at a time; its data are dragged.
+
+    The page gets all in the eigenvectors V of A: ``values`` (n,), ``coupling`` VᵀBV (n, n), ``b`` Vᵀb (n,).
+
+    Args:
+        toy: the system; see ``regbook.experiments.ch09``.
+        names (4,): of the ways to differentiate, ``TAILS``.
+        start: the way at first, as an index, the iterations, and how many of them are differentiated.
+        most: iterations.
+
+    Raises:
+        ValueError: for other names, or a start that is not among them.
+    """
+    _check_tails(names, start, most)
+    data = {
+        "values": toy.values,
+        "coupling": toy.vectors.T @ toy.B @ toy.vectors,
+        "b": toy.vectors.T @ toy.b,
+        "tails": list(TAILS),
+        "names": list(names),
+        "most": most,
+        "start": dict(zip(("way", "total", "last"), start, strict=True)),
+    }
+    js = _with("stepped_iterations", f"({_script('krylov')})()", f"({_script('panels')})(kit)")
+    return page_widget(js, data, **{"still": stills.stepped_iterations(toy, names, start)} | texts)
+
+
+def live_tangent(
+    given: Mapping,
+    record: Mapping,
+    names: Sequence[str],
+    exact: Sequence[float],
+    none: Sequence[float],
+    start: tuple[int, int, int],
+    most: int = 400,
+    **texts,
+) -> PageWidget:
+    """The tangent of a super-resolved image, computed in the page for any iterations, beside recorded runs.
+
+    Args:
+        given: the problem along one direction, ``regbook.experiments.ch09.along``.
+        record: as for ``differentiated_iterations``; of it totals, percents and image_error are shown.
+        names (4,): of the ways to differentiate, ``TAILS``.
+        exact (k,), none (k,): image errors over the steps with the exact Jacobian, and with no derivative.
+        start: the way at first, as an index, the iterations, and how many of them are differentiated.
+        most: iterations.
+
+    Raises:
+        ValueError: for other shapes or names, or a start that is not among them.
+    """
+    _check_tails(names, start, most)
+    count = math.prod(given["shape"])
+    sent = {name: value for name, value in given.items() if name != "direction"}
+    entries = dict.fromkeys(("row", "column", "weight", "slope"), "e")
+    _check_shapes(sent, **entries, **dict.fromkeys(("start", "exact", "exact_dot"), str(count)))
+    data = {
+        "given": sent,
+        "record": {
+            "totals": np.asarray(record["totals"]).tolist(),
+            "percents": np.asarray(record["percents"]).tolist(),
+            "image_error": record["image_error"],
+        },
+        "tails": list(TAILS),
+        "names": list(names),
+        "exact": np.array(exact),
+        "none": np.array(none),
+        "error_colors": ERROR_COLORS,
+        "most": most,
+        "start": dict(zip(("way", "total", "last"), start, strict=True)),
+    }
+    shown = {"image_error": record["image_error"], "totals": data["record"]["totals"], "exact": data["exact"]}
+    shown |= {"names": names, "percents": data["record"]["percents"], "none": data["none"]}
+    axes = {"names": "t", "totals": "n", "percents": "p", "image_error": "t n p s k"}
+    _check_shapes(shown, **axes, exact="k", none="k")
+    parts = f"({_script('krylov')})(), {_script('coarse_images')}, given"
+    job = f"(given) => ({_script('tangent_job')})({parts})"
+    compute = f"(tell) => ({_script('background')})({job}, data.given, tell)"
+    js = _with("live_tangent", f"({_script('panels')})(kit)", compute)
+    still = stills.live_tangent(record, exact, none, start)
+    return page_widget(js, data, **{"still": still} | texts)
 
 
 def work_accuracy(curves: Sequence[Mapping], budget: float, **texts) -> PageWidget:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from regbook.experiments.ch09 import TAILS, Toy, met_by_the_tangent
 from regbook.plots import COLORS, bare, error, style
 from regkit import Grid, coefficients, evaluate
 from regkit.data import Pair
@@ -72,3 +73,33 @@ def differentiated_iterations(
         right.set(xlabel="step", title="image error, %", ylim=(0, 50))
         right.legend()
     return figure
+
+
+def stepped_iterations(toy: Toy, names: Sequence[str], start: tuple[int, int, int]) -> Figure:
+    """The polynomial that the tangent meets, and its error over the iterations that are differentiated."""
+    way, total, last = start
+    tail, counts = TAILS[way], range(total + 1)
+    met = met_by_the_tangent(toy, tail, last, total).abs().clamp(min=1e-6)
+    with matplotlib.rc_context(style()):
+        figure = Figure(figsize=(6.4, 3.2))
+        left, right = figure.subplots(1, 2)
+        left.loglog(toy.values, met, ".-", color=COLORS["vermillion"])
+        left.axhline(1, color="0.4", lw=1, ls="--")
+        left.set(xlabel="eigenvalue λ", title=f"|p(λ)|, {names[way]}, last {last}")
+        errors = [toy.tangent_error(toy.tangent(toy.last(tail, k), total)) for k in counts]
+        right.semilogy(counts, errors, color=COLORS["vermillion"])
+        right.plot([last], [errors[last]], "o", ms=8, color=COLORS["vermillion"])
+        right.set(xlabel=f"differentiated, of {total} iterations", title="error of the tangent")
+    return figure
+
+
+def live_tangent(
+    record: Mapping, exact: Sequence[float], none: Sequence[float], start: tuple[int, int, int]
+) -> Figure:
+    """What is recorded nearest to the start, as ``differentiated_iterations`` draws it."""
+    way, total, last = start
+    place = [
+        int(np.argmin(np.abs(np.log(np.asarray(record["totals"]) / total)))),
+        int(np.argmin(np.abs(np.asarray(record["percents"]) - 100 * last / total))),
+    ]
+    return differentiated_iterations(record, exact, none, (way, *place))

@@ -8,9 +8,13 @@ import torch
 
 from regbook import records
 from regbook.experiments import ch09
+from regkit import Grid
+from regkit.dual import Dual
 from regkit.implicit import Chebyshev, Continue, Frozen, Implicit, Last, Restart, Unrolled
-from regkit.linear import CG
+from regkit.linear import CG, Cholesky
 from regkit.operators import Matrix
+from regkit.templates import synthetic
+from regkit.varpro import Reduced
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +140,26 @@ def test_final_errors_of_the_record():
     errors = ch09.final_errors(record, "implicit", 100)
     assert errors.shape == (len(record["percents"]), 3)
     assert np.array_equal(errors[percent], 100 * record["image_error"][3, total, percent, :, -1])
+
+
+def test_the_problem_along_one_direction():
+    """The exact image and its tangent against difference quotients; the direction is that of the gradient."""
+    made = synthetic(torch.rand(8, 12, dtype=torch.float64), Grid((2.0, 3.0), (8, 12)), strength=0.1)
+    problem, f0, w = made.problem, made.problem.upsampled(), 1.01 * made.w_true
+    given, h = ch09.along(problem, f0, w), 1e-5
+    v = given["direction"]
+    ends = [Reduced(problem, Cholesky(), rows="data").point(w + s * h * v) for s in (1, -1)]
+    torch.testing.assert_close(given["exact_dot"], (ends[0].f - ends[1].f) / (2 * h), rtol=1e-5, atol=1e-6)
+    here = Reduced(problem, Cholesky(), rows="data").point(w)
+    torch.testing.assert_close(given["exact"], here.f)
+    assert float((ends[0].loss - ends[1].loss) / (2 * h)) == pytest.approx(
+        float(here.gradient.norm()), rel=1e-5
+    )
+    low, high = given["bounds"]
+    assert [low, high] == pytest.approx(torch.linalg.eigvalsh(problem.at(w).gram)[[0, -1]].tolist(), rel=1e-6)
+    for way in ("restart", "chebyshev"):  # the tangents of an implicit run depend on what is solved at once
+        found = ch09.image_tangent(problem, f0, w, v, CG.fixed(9), ch09.derivative(way, 4))
+        all_of_them = Reduced(problem, CG.fixed(9), ch09.derivative(way, 4), f0).point(w)
+        expected = all_of_them.project(Dual.variables(w)).tangents @ v
+        torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-9)
+    assert (ch09.image_tangent(problem, f0, w, v, CG.fixed(9), Frozen()) == 0).all()

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ import pytest
 import torch
 
 from regbook import records, widgets
+from regbook.experiments import ch09
 from regbook.experiments.ch01 import numbers_of_a_pixel
 from regbook.plots import ERROR_COLORS
-from regkit import SmoothingBasis, coefficients, data
+from regkit import Grid, SmoothingBasis, coefficients, data
+from regkit.templates import synthetic
 
 
 def sent(widget):
@@ -46,6 +49,51 @@ def iterations(**changes):
         "start": (0, 3, 5),
     }
     return widgets.differentiated_iterations(**(given | changes), alt="x")
+
+
+TOY, NAMES = ch09.toy(n=12), ["restart", "continue", "Chebyshev", "implicit"]
+
+
+def stepped(**changes):
+    given = {"toy": TOY, "names": NAMES, "start": (0, 10, 4), "most": 20}
+    return widgets.stepped_iterations(**(given | changes), alt="x")
+
+
+@cache
+def given_along() -> dict:
+    made = synthetic(torch.rand(8, 12, dtype=torch.float64), Grid((2.0, 3.0), (8, 12)))
+    return ch09.along(made.problem, made.problem.upsampled(), 1.01 * made.w_true)
+
+
+def live(**changes):
+    known = {
+        "given": given_along(),
+        "record": records.load("differentiating_cg.npz"),
+        "names": NAMES,
+        "exact": np.zeros(10),
+        "none": np.zeros(10),
+        "start": (0, 30, 10),
+    }
+    return widgets.live_tangent(**(known | changes), alt="x")
+
+
+def test_the_toy_in_the_page_is_the_toy_in_its_eigenvectors():
+    page = sent(stepped())
+    coupling, b, values = (numbers(page[name]) for name in ("coupling", "b", "values"))
+    assert np.allclose(numbers(page["values"]), np.linalg.eigvalsh(TOY.A))
+    x = b / values
+    assert np.linalg.norm(x) == pytest.approx(float(TOY.x.norm()))
+    assert np.linalg.norm(coupling @ x / values) == pytest.approx(float(TOY.x_dot.norm()))
+    assert page["tails"] == list(ch09.TAILS) and page["start"] == {"way": 0, "total": 10, "last": 4}
+
+
+def test_the_problem_in_the_page_is_the_problem():
+    page, expected = sent(live()), given_along()
+    given = page["given"]
+    assert set(given) == set(expected) - {"direction"}
+    assert np.array_equal(numbers(given["weight"]), expected["weight"]) and given["row"]["$array"] == "int32"
+    recorded = records.load("differentiating_cg.npz")["image_error"]
+    assert np.array_equal(numbers(page["record"]["image_error"]), recorded, equal_nan=True)
 
 
 def test_the_texts_are_those_of_a_figure():
@@ -121,6 +169,14 @@ def test_the_record_in_the_page_is_the_record():
         ),
         (lambda: iterations(exact=[0.0]), r"expected exact of shape \(10,\), got \(1,\)"),
         (lambda: iterations(start=(0, 4, 0)), r"expected a start below \(4, 4, 10\), got \(0, 4, 0\)"),
+        (lambda: stepped(names=["a"]), r"expected names of restart, .*, implicit, got \['a'\]"),
+        (lambda: stepped(start=(0, 10, 11)), r"1 to 20 iterations and how many of them, got \(0, 10, 11\)"),
+        (lambda: live(start=(4, 10, 1)), r"expected a way, 1 to 400 iterations .* got \(4, 10, 1\)"),
+        (lambda: live(exact=np.zeros(9)), r"expected exact of shape \(10,\), got \(9,\)"),
+        (
+            lambda: live(given=given_along() | {"row": torch.zeros(3)}),
+            r"expected column of shape \(3,\), got",
+        ),
         (lambda: widgets.work_accuracy([], 100, alt="x"), "expected 1 to 26 curves, got 0"),
         (
             lambda: widgets.work_accuracy([curve(errors=[1.0])], 100, alt="x"),

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from regkit import Grid
+from regkit import Grid, coefficients
 from regkit.checks import adjoint_test, taylor_test
 from regkit.superres import SuperResolution, pool, slopes, slopes_adjoint, unpool
 from regkit.templates import synthetic
@@ -64,6 +64,23 @@ def test_operator_agrees_with_the_model_as_written(problem, random, fixed, windo
     if window is None:  # at a window's edge A jumps
         assert taylor_test(lambda w: model.at(w).forward(f), w, w, first=A.derivative(f) @ w).passes()
         assert taylor_test(lambda w: model.at(w).adjoint(y), w, w, first=A.adjoint_derivative(y) @ w).passes()
+
+
+@pytest.mark.parametrize("fixed", [0, 1])
+def test_entries_are_those_of_the_matrix_and_its_derivative(problem, random, fixed):
+    """W and Ẇ on the coefficients of f, against A and its derivative on f."""
+    model, w = problem
+    if fixed == 0:
+        model, w = replace(model, fixed=0), torch.cat([model.transform.identity(), w])
+    A, f, v = model.at(w), random(96), random(len(w))
+    row, column, weight, slope = A.entries(v)
+    c = coefficients(f.reshape(model.grid.shape), 0.0).reshape(-1)
+
+    def product(entries):
+        return torch.zeros(A.data_rows, dtype=f.dtype).index_add_(0, row, entries * c[column])
+
+    torch.testing.assert_close(product(weight), A.forward(f)[: A.data_rows])
+    torch.testing.assert_close(product(slope), (A.derivative(f) @ v)[: A.data_rows])
 
 
 def test_what_a_window_hides_counts_as_zero(random):
