@@ -54,7 +54,7 @@ def minutes(lesson: Path) -> dict[str, int]:
             words += len(re.sub(r"<.*?>|\$.+?\$", " x ", text, flags=re.DOTALL).split())
         else:
             figures += draws(cell.source, drawing)
-            words += 0 if "hide-input" in tags(cell) else len(cell.source.split())
+            words += 0 if tags(cell) & {"hide-input", "remove-input"} else len(cell.source.split())
     reading = words / WORDS_A_MINUTE + FIGURE * figures + FORMULA * formulas
     reading += QUESTION * len(questions(lesson))
     return {"reading": _round(reading), "exercises": _round(exercises)}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from time import perf_counter, process_time
+from collections.abc import Callable, Iterable
 
 import numpy as np
-
-CLOCK = perf_counter if sys.platform == "win32" else process_time  # the process's own time, if exact
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 
 def numbers_of_a_pixel(name: str, a: float, b: float, x: float, R: float) -> dict:
@@ -26,16 +25,27 @@ def numbers_of_a_pixel(name: str, a: float, b: float, x: float, R: float) -> dic
     }  # fmt: skip
 
 
-def cost(functions: Sequence[Callable[[], object]], repeats: int = 5) -> tuple[np.ndarray, float]:
-    """Median cost of each function in runs of the first, taken in turns; the first one's milliseconds."""
-    times = np.empty((repeats + 1, len(functions)))
-    for row in times:
-        for k, function in enumerate(functions):
-            start = CLOCK()
-            function()
-            row[k] = CLOCK() - start
-    times = times[1:]  # the first call warms up
-    return np.median(times / times[:, :1], axis=0), 1e3 * float(np.median(times[:, 0]))
+class Computed(TorchDispatchMode):
+    """Counts the numbers that torch computes and stores: a price that does not depend on the computer.
+
+    A view, a reshaped tensor for one, computes nothing; nor does a zero that has no storage.
+    """
+
+    numbers = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        result = operation(*args, **(kwargs or {}))
+        if not operation.is_view and "zerotensor" not in str(operation):
+            parts = tree_leaves(result)
+            self.numbers += sum(part.numel() for part in parts if isinstance(part, torch.Tensor))
+        return result
+
+
+def price(function: Callable, *arguments: object) -> int:
+    """How many numbers are computed in one run of ``function``."""
+    with Computed() as counter:
+        function(*arguments)
+    return counter.numbers
 
 
 def difference_errors(

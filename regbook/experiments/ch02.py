@@ -21,6 +21,17 @@ def half_width(theta: float) -> float:
     return 2 * np.pi / kept.max() if len(kept) else np.inf
 
 
+def decay(theta: float) -> float:
+    """How much of the influence of one datum is left a cell further away, far from it and from the border.
+
+    There (B² + θM)c = 0, whose solutions are powers zʲ: the largest |z| < 1 is what counts. For θ = 0 that is
+    2 − √3; for most other θ z is complex, and the influence a damped wave.
+    """
+    roots = np.roots([6 * theta, 1, 8 - 54 * theta, 18 + 96 * theta, 8 - 54 * theta, 1, 6 * theta])
+    sizes = np.abs(roots)
+    return float(sizes[sizes < 1].max())
+
+
 def spectrum(image: torch.Tensor, bins: int = 64) -> torch.Tensor:
     """Amplitudes of the waves in an image, zero in the middle, averaged over ``bins`` × ``bins`` squares."""
     m, n = image.shape

@@ -1,7 +1,6 @@
 """Figures of appendix A1: what happens inside torch."""
 
 import matplotlib.pyplot as plt
-import numpy as np
 
 from regbook.plots import COLORS
 
@@ -14,7 +13,7 @@ def growth(growing, plain):
         ax.plot(step, growing[:, k], "o-", ms=4, color=COLORS["vermillion"], label="with requires_grad")
         ax.plot(step, plain[:, k], "s-", ms=4, color=COLORS["blue"], label="plain, or detached")
         ax.set(xlabel="step", ylabel=name, xticks=range(0, len(growing) + 1, 2))
-    axes[0].legend(loc="upper left")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 
@@ -36,23 +35,3 @@ def table_1(columns):
         f'<table class="table"><caption>{caption}</caption><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table>"
     )
-
-
-def table_1_dots(columns):
-    """The same as a drawing: dots, and what theory says as a range."""
-    figure, ax = plt.subplots(figsize=(6.8, 3.4))
-    places, low, high = np.arange(3), np.array([3, 21, 7]), np.array([4, 40, 10])
-    ax.bar(places - 0.32, high - low, 0.16, bottom=low, color="0.72", label="theory")
-    looks = (("vermillion", "s"), ("sky", "^"), ("blue", "o"))
-    for shift, (name, factors), (color, mark) in zip(
-        (-0.14, 0.06, 0.26), columns.items(), looks, strict=True
-    ):
-        heights = [factors[k] for k in (1, 2, 4)]
-        ax.plot(places + shift, heights, mark, ms=8, color=COLORS[color], label=name)
-        for place, height in zip(places, heights, strict=True):
-            ax.text(place + shift, height * 1.15, f"{height:.1f}", ha="center", fontsize=9)
-    ax.set(yscale="log", ylim=(1, 200), ylabel="runs of the function (log)")
-    ax.set_xticks(places, ["gradient", "Hessian", "Jacobian"])
-    ax.grid(False, axis="x")
-    ax.legend(ncols=4, loc="upper center", columnspacing=1.2, handlelength=1.2)
-    return figure

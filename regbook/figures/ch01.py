@@ -4,49 +4,34 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from regbook.plots import COLORS, dots, error, image, taylor
-from regbook.text import counted, duration_text, number_text, size_text
+from regbook.text import counted, number_text, size_text
 
 # -------------------------------------------------------------------------------- costs
 
 
 def price_of_gradients(measured):
-    """measured[p]: factors of (program, gradient backwards, one direction forwards), ms of a run."""
+    """measured[p]: numbers computed by the program, its gradient backwards, one direction forwards."""
 
     def draw(figure, p):
         p = min(measured, key=lambda known: abs(np.log(known / p)))
-        (_, reverse, tangent), once = measured[p]
+        once, reverse, tangent = measured[p]
         runs = {
             "finite differences": p + 1,
-            "forwards": p * tangent,
-            "backwards": reverse,
+            "forwards": p * tangent / once,
+            "backwards": reverse / once,
             "the program": 1.0,
         }
         ax = figure.subplots()
         colors = ("orange", "vermillion", "blue", "grey")
         dots(ax, runs, colors, lambda value: f"{value:.1f}" if value < 10 else f"{value:,.0f}")
-        ax.set(xlim=(0.5, 3e8), xlabel="cost in runs of the program (log scale)")
+        ax.set(xlim=(0.5, 3e8), xlabel="numbers computed, in runs of the program (log)")
         return (
-            f"{counted(p, 'parameter')}; the program takes {duration_text(once)}. "
-            f"The gradient takes {duration_text(once * reverse)} backwards, "
-            f"{duration_text(once * tangent * p)} forwards, "
-            f"{duration_text(once * (p + 1))} by finite differences."
+            f"{counted(p, 'parameter')}; a run of the program computes {number_text(once / 1e6)} million "
+            f"numbers. The gradient takes {runs['backwards']:.1f} runs backwards, "
+            f"{runs['forwards']:,.1f} forwards, {p + 1:,} by finite differences."
         )
 
     return draw
-
-
-def price_list(price):
-    """Bars: what was asked for, and what its gradient cost, in runs of the loss."""
-    figure, ax = plt.subplots(figsize=(6.4, 2.5))
-    names = list(price)[::-1]
-    ax.axvspan(3, 4, color=COLORS["orange"], alpha=0.3, lw=0, label="bound: 3 to 4")
-    ax.barh(names, [price[name] for name in names], color=COLORS["blue"])
-    for k, name in enumerate(names):
-        ax.text(price[name] + 0.06, k, f"{price[name]:.1f}", va="center")
-    ax.axvline(1, color="0.3", lw=1)
-    ax.set(xlabel="cost of the gradient, in runs of the loss", xlim=(0, max(5.5, 1.15 * max(price.values()))))
-    ax.legend(loc="upper right")
-    return figure
 
 
 # -------------------------------------------------------------------------------- accuracy
@@ -63,7 +48,8 @@ def taylor_curves(right, wrong):
     ):
         taylor(ax, {name: test}, [order], [(color, style)])
     ax.set(ylabel="Taylor remainder", ylim=(1e-18, 10))
-    ax.legend(loc="lower right")
+    ax.get_legend().remove()
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -85,7 +71,7 @@ def microscope(values, quotient, relative_error, floors, exact, sweep, curves):
         lens.plot(shown, computed, color=COLORS["grey"], lw=1.2, label="J as computed")
         lens.plot(shown, exact[precision] * shown, "--", color=COLORS["green"], label="true tangent")
         lens.plot([0, 1], [0, found], "o-", color=COLORS["vermillion"], label="difference")
-        lens.set(xlabel="(position − a) / h", ylabel="(J − J(a)) / h", xlim=(-1.6, 1.6), ylim=(-4, 4))
+        lens.set(xlabel="(position − a) / h", ylabel="(J − J(a)) / h", xlim=(-1.6, 1.6), ylim=(-4, 6))
         lens.set_title("through the microscope")
         lens.legend(loc="upper right", fontsize=9, handlelength=1.4)
         for (kind, both_sides), errors in curves.items():
@@ -95,7 +81,7 @@ def microscope(values, quotient, relative_error, floors, exact, sweep, curves):
         for kind, floor in floors.items():
             plot.axhline(floor, color=COLORS["blue" if kind is np.float64 else "orange"], lw=1, ls="--")
         plot.axvline(h, color="0.3", lw=1.2)
-        plot.set(xlabel="h", xlim=(3, 3e-17), ylim=(1e-17, 1e5), title="relative error (dashed: AD)")
+        plot.set(xlabel="h", xlim=(3e-17, 3), ylim=(1e-17, 1e7), title="relative error (dashed: AD)")
         plot.set_xticks([1e0, 1e-4, 1e-8, 1e-12, 1e-16])
         plot.set_yticks([1e-16, 1e-12, 1e-8, 1e-4, 1e0])
         plot.minorticks_off()

@@ -14,8 +14,14 @@ def scales(picture, grid):
     basis = SmoothingBasis(picture)
     row = int(0.62 * grid.shape[1])
 
+    def values_and_steepness(theta):
+        values, slopes = evaluate(basis.coefficients(theta), grid, grid.points(), order=1)
+        return values.reshape(grid.shape), float(slopes.square().mean().sqrt())
+
+    steepest = values_and_steepness(0.0)[1]
+
     def draw(figure, theta):
-        smooth = evaluate(basis.coefficients(theta), grid, grid.points()).reshape(grid.shape)
+        smooth, steepness = values_and_steepness(theta)
         axes = figure.subplot_mosaic([["image", "line"], ["spectrum", "filter"]])
         show_image(axes["image"], smooth, grid, vmin=0, vmax=255, title="image")
         axes["image"].axhline((row + 0.5) * grid.spacing[1], color=COLORS["orange"], lw=1)
@@ -34,11 +40,14 @@ def scales(picture, grid):
         axes["filter"].set(title="gain 1/(1 + θμ)", xlabel="ω / π", ylim=(0, 1.05))
         width = half_width(theta)
         kept = (
-            "Every detail keeps more than half of its contrast."
+            "Waves of every length keep more than half of their contrast."
             if width < 2.01
             else f"Waves shorter than {width:.0f} cells keep less than half of their contrast."
         )
-        return f"{kept} Contrast left in the image: {100 * float(smooth.std() / picture.std()):.0f} %."
+        return (
+            f"{kept} Of the image's contrast {100 * float(smooth.std() / picture.std()):.0f} % is left, "
+            f"of its steepness {100 * steepness / steepest:.0f} %."
+        )
 
     return draw
 
@@ -53,7 +62,7 @@ def stripes(wide, narrow):
         for ax, (width, (basis, grid)) in zip(figure.subplots(2, 1), bases.items(), strict=True):
             smooth = evaluate(basis.coefficients(theta), grid, grid.points()).reshape(grid.shape)
             kept[width] = 100 * contrast(smooth)
-            title = f"stripes of {width} cells: {kept[width]:.0f} % of the contrast"
+            title = f"a stripe every {width} cells: {kept[width]:.0f} % of the contrast"
             image(ax, smooth, grid, title, high=1)
         return f"Contrast kept: wide stripes {kept[wide]:.0f} %, narrow stripes {kept[narrow]:.0f} %."
 
@@ -70,7 +79,7 @@ def filter_curves():
         gain = 1 / (1 + theta * mu_of(FREQUENCIES))
         right.semilogx(2 * np.pi / FREQUENCIES, gain, color=COLORS[color], label=f"θ = {theta:g}")
     right.set(xlabel="wavelength in cells", ylabel="contrast kept", xlim=(2, 200))
-    left.legend()
+    left.legend(loc="upper left")
     right.legend(loc="lower right")
     return figure
 
@@ -142,5 +151,5 @@ def cut_edge(x, correct, cut):
         axes[1].plot(x[1:], values.diff() / x.diff(), color=COLORS[color], lw=width)
     axes[0].set(title="value near the right end", xlabel="x in cells")
     axes[1].set(title="difference quotient", xlabel="x in cells", ylim=(-1.5, 1.5))
-    axes[0].legend()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure

@@ -77,12 +77,17 @@ def check_2_3(contrast_kept):
 
 @exercise
 def check_2_4(physical_gradient):
-    """``physical_gradient(c, grid, x)``: shape (n, 2), per unit of length."""
+    """``physical_gradient(by_cell, grid, x)``: shape (n, 2), per unit of length."""
     image, _ = data.mri(32)
-    grid = Grid((64.0, 16.0), image.shape)
-    c, x = coefficients(image, 0.1), torch.rand(40, 2, generator=torch.Generator().manual_seed(2)).double()
+    grid, cells = Grid((64.0, 16.0), image.shape), Grid((32.0, 32.0), image.shape)
+    c, h = coefficients(image, 0.1), torch.tensor(grid.spacing, dtype=torch.float64)
+    x = torch.rand(40, 2, generator=torch.Generator().manual_seed(2)).double()
     x = x * torch.tensor(grid.extent, dtype=torch.float64)
-    given = physical_gradient(c, grid, x)
+
+    def by_cell(u):
+        return evaluate(c, cells, u + 0.5, order=1)[1]
+
+    given = physical_gradient(by_cell, grid, x)
     if getattr(given, "shape", None) != x.shape:
         wrong(
             f"expected the shape {tuple(x.shape)}, one row a point, got {tuple(getattr(given, 'shape', ()))}."
@@ -92,19 +97,22 @@ def check_2_4(physical_gradient):
     right = torch.stack(
         [(evaluate(c, grid, x + e) - evaluate(c, grid, x - e)) / (2 * step) for e in axes], dim=1
     )
-    spacing = torch.tensor(grid.spacing, dtype=torch.float64)
     for name, other in {
-        "this is the derivative per cell. Divide by the spacing h to have it per unit of length.": right
-        * spacing,
+        "this is the derivative per cell. Divide by the spacing h to have it per millimetre.": right * h,
+        "multiplied by the spacing. The longer a cell, the smaller the slope per millimetre: divide by h.": (
+            right * h * h
+        ),
         "x and y swapped: column 0 belongs to the first coordinate.": right.flip(1),
         "this has the wrong sign.": -right,
-        "divided by the spacing twice: `evaluate` takes physical points, its derivative is physical.": right
-        / spacing,
+        "divided by the spacing twice: a first derivative has it once.": right / h,
+        "half a cell off: the centre of the first cell is at x = h/2, and there u = 0.": by_cell(x / h) / h,
+        "`by_cell` takes places in cells, u = x/h − ½: you gave it millimetres.": by_cell(x) / h,
+        "`by_cell` takes places in cells: x − ½ is still in millimetres.": by_cell(x - 0.5) / h,
     }.items():
         if close(given, other, 1e-6):
             wrong(name)
     if not close(given, right, 1e-6):
-        wrong("finite differences disagree. Does each row hold the gradient of its own point only?")
+        wrong("finite differences disagree. Ask `by_cell` at u = x/h − ½, and divide what it says by h.")
     return "Right: it agrees with central differences."
 
 

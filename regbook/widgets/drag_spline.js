@@ -34,11 +34,11 @@
   const base = H + LOW - 8, exponents = { 1: 0, 1e-2: -2, 1e-4: -4, 1e-6: -6 };
   const title = "influence of the chosen point on each gap between data points (log scale)";
   svg.append(kit.text({ "font-size": 15 })(left, H + 18, title, { "text-anchor": "start" }));
-  const bars = kit.plot({ svg, size: 15, box: [left, H + 34, W - right, base], x,
+  const reach = kit.plot({ svg, size: 15, box: [left, H + 34, W - right, base], x,
     y: { low: 1e-7, high: 1, scale: "log", clamp: true, ticks: [1, 1e-2, 1e-4, 1e-6],
       text: (v) => (v === 1 ? "1" : kit.power(exponents[v])) } });
-  const rectangles = Array.from({ length: m + 1 }, (_, k) =>
-    bars.add(kit.svg("rect", { x: bars.px(k - 1) + 2, width: bars.px(1) - bars.px(0) - 4, fill: green })));
+  const marks = Array.from({ length: m + 1 }, (_, k) =>
+    reach.add(kit.svg("circle", { cx: reach.px(k - 0.5), r: 6, fill: green })));
 
   const sampled = (f, low, high, step) => {
     const points = [];
@@ -55,21 +55,21 @@
     after(sampled((u) => spline(c, u), -2, m + 1, 0.1));
     hats.forEach((hat, k) => hat(sampled((u) => c[k] * b(u - k), k - 2, k + 2, 0.2)));
     dots.forEach((dot, k) => dot(k, current[k], { r: k === chosen ? 8 : 4.5, fill: k === chosen ? vermillion : text }));
-    const influence = rectangles.map((node, k) => {
+    const influence = marks.map((node, k) => {
       let most = 0;
       for (let s = 1; s < 10; s++) most = Math.max(most, Math.abs(spline(unit, k - 1 + s / 10)));
-      kit.make(node, { y: bars.py(most), height: base - bars.py(most) }, []);
+      kit.make(node, { cy: reach.py(most) }, []);
       return most;
     });
     const side = chosen < m / 2 ? 1 : -1, gap = side > 0 ? chosen + 1 : chosen;
-    const ratio = influence[gap + 3 * side] / influence[gap + 2 * side];
+    const ratio = (influence[gap + 5 * side] / influence[gap + side]) ** 0.25;
     const off = Math.abs(spline(c, chosen) - current[chosen]).toFixed(3);
     kit.say(words(chosen + 1, current[chosen], theta, off, ratio));
     height.set(current[chosen]);
   };
   const words = (number, value, scale, off, ratio) => `Point ${number} at ${value.toFixed(2)}, ` +
     `θ = ${written(scale)}: the curve passes it at a distance of ${off}. ` +
-    `From the third gap to the fourth its influence is multiplied by ${ratio.toFixed(3)}.`;
+    `From the second gap to the sixth its influence is multiplied by ${ratio.toFixed(3)} a gap.`;
   kit.longest(words(m, -0.5, 0, "0.000", -0.268));
 
   const point = kit.slider({ label: "point", min: 1, max: m, step: 1, value: chosen + 1, text: (v) => `${v}`,

@@ -1,7 +1,7 @@
 // The loss of one pixel as a graph of six operations, walked step by step: forwards with one tangent, or backwards.
 // data: see regbook.widgets.graph_stepper. local[k] is the derivative of v_{k+1} in v_k (local[0]: in a).
 (root, data, kit) => {
-  const W = 400, H = 545, mid = 150, side = 40;
+  const W = 400, H = 450, mid = 150, side = 40, half = 17;  // half the height of a box
   const { text, muted, line, card, blue, vermillion } = kit.colors;
   const sub = (k) => "v" + "₁₂₃₄₅₆"[k];
   const bar = (k) => `∂J/∂${sub(k)}`;
@@ -10,11 +10,11 @@
   const dual = (v, dot) => `${n(v)} ${dot < 0 ? "−" : "+"} ${n(Math.abs(dot))} ε`;
   const formulas = ["a · x", "v₁ + b", "T(v₂)", "v₃ − R", "v₄²", "½ v₅"];
   const steep = ["x", "1", "T′(v₂)", "1", "2 v₄", "½"];
-  const top = (k) => 116 + 80 * k;
+  const top = (k) => 106 + 64 * k;
   const modes = ["backwards", "forwards, from a", "forwards, from b"];
 
   const words = kit.text({ "font-size": 16 });
-  const svg = kit.drawing(W, H, { "aria-label": "The graph of the program", style: "max-width:470px;margin:0 auto" });
+  const svg = kit.drawing(W, H, { "aria-label": "The graph of the program", style: "max-width:420px;margin:0 auto" });
   const arrow = (x1, y1, x2, y2) => {
     const away = Math.hypot(x2 - x1, y2 - y1), ux = (x2 - x1) / away, uy = (y2 - y1) / away;
     const shaft = kit.svg("line", { x1, y1, x2, y2 }), head = kit.svg("path", {});
@@ -27,33 +27,33 @@
     };
   };
   const node = (x, y, width, rx) => {
-    const shape = kit.svg("rect", { x: x - width / 2, y: y - 20, width, height: 40, rx, fill: card, stroke: line,
-      "stroke-width": 1.5 });
+    const shape = kit.svg("rect", { x: x - width / 2, y: y - half, width, height: 2 * half, rx, fill: card,
+      stroke: line, "stroke-width": 1.5 });
     const name = words(x, y + 6, "");
     svg.append(shape, name);
     return { shape, name };
   };
 
   // arrows first, boxes on top of them; an arrow's k is the operation that it enters
-  const into = formulas.map((_, k) => arrow(mid, top(k) - 60, mid, top(k) - 20));
-  const fromX = arrow(262, 56, 190, top(0) - 20);
+  const into = formulas.map((_, k) => arrow(mid, (k ? top(k - 1) : 36) + half, mid, top(k) - half));
+  const fromX = arrow(262, 36 + half, 190, top(0) - half);
   const fromB = arrow(side + 20, top(1), mid - 62, top(1)), fromR = arrow(side + 20, top(3), mid - 62, top(3));
   const boxes = formulas.map((_, k) => node(mid, top(k), 124, 8));
-  const inputs = { a: node(mid, 36, 104, 20), x: node(270, 36, 84, 20), b: node(side, top(1), 68, 20),
-    R: node(side, top(3), 78, 20) };
+  const inputs = { a: node(mid, 36, 104, half), x: node(270, 36, 84, half), b: node(side, top(1), 68, half),
+    R: node(side, top(3), 78, half) };
   const slopes = steep.map((_, k) => {
-    const node = words(mid + 8, top(k) - 35, "", { "text-anchor": "start", "font-size": 14, fill: muted });
+    const node = words(mid + 8, top(k) - half - 10, "", { "text-anchor": "start", "font-size": 14, fill: muted });
     svg.append(node);
     return node;
   });
   const strong = { "text-anchor": "start", "font-weight": 600 };
   const values = formulas.map((_, k) => words(222, top(k) - 3, "", strong));
   const extras = formulas.map((_, k) => words(222, top(k) + 18, "", strong));
-  const gains = { a: words(mid, 11, "", { "font-weight": 600, "font-size": 15 }),
-    b: words(4, top(1) + 40, "", { ...strong, "font-size": 15 }) };
+  const gains = { a: words(mid, 13, "", { "font-weight": 600, "font-size": 15 }),
+    b: words(4, top(1) + 36, "", { ...strong, "font-size": 15 }) };
   svg.append(...values, ...extras, gains.a, gains.b);
 
-  let pixel = 0, mode = 0, step = 6;
+  let pixel = 0, mode = 0, step = 0;
   const draw = () => {
     const p = data[pixel], back = mode === 0, seed = mode === 1 ? "a" : "b";
     const tangent = mode === 1 ? p.tangent_a : p.tangent_b;

@@ -6,7 +6,7 @@
   const side = (d) => 14 + 24 * Math.log10(d + 1);  // the pictures of the matrices grow with the logarithm
   const words = kit.text({ "font-size": 15 });
   const style = "max-width:560px;margin:0 auto";
-  const svg = kit.drawing(W, H, { "aria-label": "Three matrices and two bars", style });
+  const svg = kit.drawing(W, H, { "aria-label": "Three matrices and two counts", style });
   const boxes = ["C", "B", "A"].map((name) => {
     const shape = kit.svg("rect", { fill: card, stroke: text, "stroke-width": 1.5 });
     const label = words(0, 0, name, { "font-weight": 600, "font-size": 18 });
@@ -14,12 +14,13 @@
     svg.append(shape, label, size);
     return { shape, label, size };
   });
-  const bars = [["forwards: C (B A)", vermillion], ["in reverse: (C B) A", blue]].map(([name, color], row) => {
+  const counted = [["forwards: C (B A)", vermillion], ["in reverse: (C B) A", blue]].map(([name, color], row) => {
     const y = 196 + 54 * row;
-    const rule = kit.svg("rect", { x: 8, y: y + 8, height: 20, rx: 3, fill: color });
+    const axis = kit.svg("line", { x1: 16, x2: W - 16, y1: y + 18, y2: y + 18, stroke: line });
+    const dot = kit.svg("circle", { cy: y + 18, r: 8, fill: color });  // on a logarithmic axis a bar has no beginning
     const count = words(W - 8, y, "", { "text-anchor": "end" });
-    svg.append(words(8, y, name, { "text-anchor": "start", "font-weight": 600 }), count, rule);
-    return { rule, count };
+    svg.append(words(8, y, name, { "text-anchor": "start", "font-weight": 600 }), count, axis, dot);
+    return { dot, count };
   });
   svg.append(kit.svg("line", { x1: 8, x2: W - 8, y1: 170, y2: 170, stroke: line }));
 
@@ -39,9 +40,9 @@
     const counts = [k * k * n + m * k * n, m * k * k + m * k * n];
     const most = Math.log10(2 * k * 10 ** (2 * data.log_max)), least = Math.log10(k);
     counts.forEach((count, i) => {
-      const length = ((Math.log10(count) - least) / (most - least)) * (W - 16);
-      bars[i].rule.setAttribute("width", Math.max(2, length));
-      bars[i].count.textContent = kit.whole(count);
+      const place = (Math.log10(count) - least) / (most - least);
+      counted[i].dot.setAttribute("cx", 16 + place * (W - 32));
+      counted[i].count.textContent = kit.whole(count);
     });
     kit.say(sentence(n, m, ...counts));
   };

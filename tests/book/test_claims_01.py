@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 import torch
 from torch.func import grad, hessian, jvp, vjp
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
+from regbook.experiments.ch01 import price
 from regkit import coefficients, data, evaluate
 from tools.toc import ROOT
 
@@ -178,9 +177,10 @@ def test_claim_ad_differentiates_the_program(chapter):
 
 
 def test_claim_half_the_digits(chapter):
+    """And AD has no error of its own: its slope is as exact as the value that the program computes."""
     for kind in (np.float64, np.float32):
         eps = float(np.finfo(kind).eps)
-        best_forward, worst_dual = [], 0.0
+        best_forward, worst_dual, worst_value = [], 0.0, 0.0
         for a in np.linspace(0.03, 0.4, 41):
             a, b = kind(a), kind(0.1)
             exact = chapter.slope_by_hand(a, b)
@@ -190,12 +190,15 @@ def test_claim_half_the_digits(chapter):
                 assert slope.dtype == kind
                 errors.append(abs(float(Fraction(float(slope)) / exact - 1)))
             best_forward.append(np.median(sorted(errors)[:3]))
-            dual = chapter.pixel_loss(chapter.Dual(a, kind(1)), chapter.Dual(b)).tangent
-            assert dual.dtype == kind
-            worst_dual = max(worst_dual, abs(float(Fraction(float(dual)) / exact - 1)))
+            dual = chapter.pixel_loss(chapter.Dual(a, kind(1)), chapter.Dual(b))
+            assert dual.tangent.dtype == kind
+            worst_dual = max(worst_dual, abs(float(Fraction(float(dual.tangent)) / exact - 1)))
+            y = Fraction(float(a)) * 2 + Fraction(float(b))
+            value = (y * y * (3 - 2 * y) - 1) ** 2 / 2
+            worst_value = max(worst_value, abs(float(Fraction(float(dual.value)) / value - 1)))
         digits = math.log10(np.median(best_forward)) / math.log10(eps)
         assert 0.4 < digits < 0.62  # a half
-        assert worst_dual < 32 * eps  # all of them, up to a few roundings
+        assert worst_dual < worst_value + 4 * eps < 100 * eps  # no more than the program itself loses
 
 
 def test_claim_sensitivities_add_up(chapter):
@@ -221,24 +224,6 @@ def test_claim_where_needs_a_safe_argument(chapter):
         assert torch.isclose(grad(chapter.root_repaired)(x), slope, rtol=1e-8, atol=1e-12)
 
 
-def test_claim_never_in_place(chapter):
-    tape = chapter.Tape()
-    x = tape.variable(np.array([1.0, 2.0]))
-    square = x * x
-    assert tape.gradient(square)[0].tolist() == [2.0, 4.0]
-    x.value += 10.0
-    assert tape.gradient(square)[0].tolist() != [2.0, 4.0]
-
-    t = torch.tensor([1.0, 2.0], requires_grad=True)
-    y = t.exp()
-    y.add_(1.0)
-    with pytest.raises(RuntimeError, match="inplace"):
-        y.sum().backward()
-    chapter.behind_its_back(t).backward()
-    truth = [math.exp(1.0), math.exp(2.0)]  # adding a constant does not change a derivative
-    assert t.grad.tolist() != pytest.approx(truth, rel=0.1)
-
-
 def test_claim_kinks():
     zero = torch.tensor(0.0)
 
@@ -250,19 +235,6 @@ def test_claim_kinks():
     assert grad(identity)(zero) == 0  # while every difference quotient is 1
     answers = [torch.relu, lambda x: torch.maximum(x, zero), lambda x: x.clamp(min=0)]
     assert [float(grad(f)(zero)) for f in answers] == [0.0, 0.5, 1.0]
-
-
-class Written(TorchDispatchMode):
-    """Counts the numbers that torch computes and writes: a price that does not depend on the computer."""
-
-    numbers = 0
-
-    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        result = operation(*args, **(kwargs or {}))
-        if not operation.is_view:
-            parts = tree_leaves(result)
-            self.numbers += sum(part.numel() for part in parts if isinstance(part, torch.Tensor))
-        return result
 
 
 def test_claim_same_price():
@@ -284,11 +256,5 @@ def test_claim_same_price():
     difference = (loss(identity + step, image) - loss(identity - step, image)) / 2e-4
     assert torch.isclose(in_w[4], difference, rtol=1e-6)
 
-    functions = loss, grad(loss), grad(loss, argnums=1)
-    prices = []
-    for f in functions:
-        with Written() as price:
-            f(identity, image)
-        prices.append(price.numbers)
-    once, six, all_pixels = prices
+    once, six, all_pixels = (price(f, identity, image) for f in (loss, grad(loss), grad(loss, argnums=1)))
     assert once > 4096 and all_pixels < 5 * once and all_pixels < 2 * six  # a run for each pixel: 4096

@@ -53,14 +53,20 @@ def test_claim_mu_is_frequency_to_the_fourth():
 
 
 def test_claim_linear_has_no_curvature():
-    """Between its kinks a linear interpolant has no second differences, a spline of the same data has."""
-    data = np.random.default_rng(0).random(20)
-    x = np.linspace(5.1, 5.9, 9)
-    linear = np.interp(x, np.arange(20), data)
-    assert np.abs(np.diff(linear, 2)).max() < 1e-14
-    grid = Grid((20.0,), (20,))
-    cubic = evaluate(coefficients(torch.from_numpy(data), 0.0), grid, torch.from_numpy(x + 0.5)[:, None])
-    assert np.abs(np.diff(cubic.numpy(), 2)).max() > 1e-3
+    """Between four centres: second differences by SciPy's linear interpolation, and of a spline."""
+    data = np.random.default_rng(0).random((20, 20))
+    steps = np.linspace(-0.3, 0.3, 7)
+    x, y = 5.5 + steps[:, None] + 0 * steps, 8.5 + 0 * steps[:, None] + steps
+    bilinear = ndimage.map_coordinates(data, [x, y], order=1)
+    assert np.abs(np.diff(bilinear, 2, axis=0)).max() < 1e-14
+    assert np.abs(np.diff(bilinear, 2, axis=1)).max() < 1e-14
+    twist = np.diff(np.diff(bilinear, axis=0), axis=1) / (steps[1] - steps[0]) ** 2
+    assert np.allclose(twist, data[6, 9] - data[6, 8] - data[5, 9] + data[5, 8], rtol=1e-10)
+    assert abs(twist[0, 0]) > 0.05, "in two dimensions something is left"
+    grid = Grid((20.0, 20.0), (20, 20))
+    points = torch.from_numpy(np.stack([x.ravel(), y.ravel()], axis=1) + 0.5)
+    cubic = evaluate(coefficients(torch.from_numpy(data), 0.0), grid, points).reshape(7, 7).numpy()
+    assert np.abs(np.diff(cubic, 2, axis=0)).max() > 1e-3 and np.abs(np.diff(cubic, 2, axis=1)).max() > 1e-3
 
 
 def test_claim_cut_support_fails_at_the_edge():

@@ -43,6 +43,8 @@ def test_the_graph_ends_with_the_derivatives(opened):
     y = a * x + b
     slope = (y * y * (3 - 2 * y) - R) * 6 * y * (1 - y)
     page = opened(widgets.graph_stepper([numbers_of_a_pixel("here", 0.25, 0.125, 2.0, 1.0)], alt="x"))
+    assert readout(page).startswith("Step 0 of 6"), "it opens where one begins"
+    put(page, "step", 6)
     assert float(re.search(r"= ([-\d.]+)\. One run", readout(page))[1]) == pytest.approx(
         float(slope * x), rel=1e-3
     )
@@ -70,7 +72,7 @@ def test_the_chain_counts_the_multiplications(opened):
 def test_the_dragged_spline_is_that_of_regkit(opened):
     values, grid = data.signal_1d()
     page = opened(widgets.drag_spline(values, alt="x"))
-    assert "is multiplied by 0.268" in readout(page), "2 − √3"
+    assert "is multiplied by 0.268 a gap" in readout(page), "2 − √3"
     changed = values.clone()
     changed[4] = 2.0
     put(page, "point", 5)
@@ -83,12 +85,12 @@ def test_the_dragged_spline_is_that_of_regkit(opened):
             off, abs=6e-4
         )
         unit = SmoothingBasis(torch.eye(len(values), dtype=torch.float64)[4]).coefficients(theta)
-        # between points 7 and 8, and between 8 and 9: the third gap from the fifth point, and the fourth
+        # between points 6 and 7, and between 10 and 11: the second gap from the fifth point, and the sixth
         inside = torch.arange(0.1, 1, 0.1, dtype=torch.float64)[:, None] * grid.spacing[0]
-        gaps = (evaluate(unit, grid, grid.points()[k] + inside) for k in (6, 7))
-        third, fourth = (float(gap.abs().max()) for gap in gaps)
-        assert float(re.search(r"multiplied by ([\d.]+)\.", readout(page))[1]) == pytest.approx(
-            fourth / third, abs=1e-3
+        gaps = (evaluate(unit, grid, grid.points()[k] + inside) for k in (5, 9))
+        second, sixth = (float(gap.abs().max()) for gap in gaps)
+        assert float(re.search(r"multiplied by ([\d.]+) a gap", readout(page))[1]) == pytest.approx(
+            (sixth / second) ** 0.25, abs=1e-3
         )
 
 

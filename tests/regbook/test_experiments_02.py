@@ -25,6 +25,22 @@ def test_half_of_the_contrast_is_left_at_the_half_width(theta):
     assert gain == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.parametrize("theta", [0.0, 1.0, 100.0])
+def test_the_influence_of_a_datum_decays_as_the_roots_say(theta):
+    """Two solutions of a recurrence, c of one datum on a long line: their wedge shrinks by |z|² a cell."""
+    m = 301
+    basis, bending = (
+        scipy.linalg.toeplitz(stencil + [0] * (m - len(stencil))) for stencil in ([4, 1], [96, -54, 0, 6])
+    )
+    one = np.linalg.solve(basis @ basis + theta * bending, basis[:, m // 2])
+    c = one[m // 2 + 10 : m // 2 + 15]  # near enough not to be rounding, far enough that one wave is left
+    if theta == 0:
+        rate = abs(c[1] / c[0])
+    else:
+        rate = np.sqrt((c[2] ** 2 - c[1] * c[3]) / (c[1] ** 2 - c[0] * c[2]))
+    assert ch02.decay(theta) == pytest.approx(rate, rel=1e-3)
+
+
 def test_half_widths_have_ends():
     assert ch02.half_width(0.0) == pytest.approx(2), "even the shortest wave keeps all"
     assert ch02.half_width(1e14) == np.inf

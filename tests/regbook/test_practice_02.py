@@ -73,8 +73,8 @@ def test_2_3_accepts_the_solution():
     assert practice.check_2_3(lambda theta, width: gain(theta, 2 * np.pi / width)).startswith("Right")
 
 
-def gradient(c, grid, x):
-    return torch.func.grad(lambda points: evaluate(c, grid, points).sum())(x)
+def gradient(by_cell, grid, x):
+    return by_cell(x / h(grid) - 0.5) / h(grid)
 
 
 def h(grid):
@@ -84,12 +84,16 @@ def h(grid):
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (lambda c, grid, x: gradient(c, grid, x) * h(grid), "per cell"),
-        (lambda c, grid, x: gradient(c, grid, x) / h(grid), "twice"),
-        (lambda c, grid, x: gradient(c, grid, x).flip(1), "swapped"),
-        (lambda c, grid, x: -gradient(c, grid, x), "sign"),
-        (lambda c, grid, x: gradient(c, grid, x).T, "shape"),
-        (lambda c, grid, x: torch.zeros_like(x), "finite differences disagree"),
+        (lambda by_cell, grid, x: gradient(by_cell, grid, x) * h(grid), "per cell"),
+        (lambda by_cell, grid, x: gradient(by_cell, grid, x) * h(grid) ** 2, "multiplied"),
+        (lambda by_cell, grid, x: gradient(by_cell, grid, x) / h(grid), "twice"),
+        (lambda by_cell, grid, x: gradient(by_cell, grid, x).flip(1), "swapped"),
+        (lambda by_cell, grid, x: -gradient(by_cell, grid, x), "sign"),
+        (lambda by_cell, grid, x: by_cell(x / h(grid)) / h(grid), "half a cell off"),
+        (lambda by_cell, grid, x: by_cell(x) / h(grid), "millimetres"),
+        (lambda by_cell, grid, x: by_cell(x - 0.5) / h(grid), "still in millimetres"),
+        (lambda by_cell, grid, x: gradient(by_cell, grid, x).T, "shape"),
+        (lambda by_cell, grid, x: torch.zeros_like(x), "finite differences disagree"),
     ],
 )
 def test_2_4_names_the_error(answer, says):
