@@ -210,7 +210,7 @@ class Guess:
                 place = slider.position(self.answer) / (len(slider.values) - 1)
                 right = f"{slider.label} ≈ {slider.text(self.answer)}. "
         elif self.answer is not None:
-            right = f"{self.options[self.answer].rstrip('.')}. "
+            right = f"Answer: {self.options[self.answer].rstrip('.')}. "
         answer = f"{right}{self.explain}".strip()
         return {
             "question": readable(self.question),

@@ -113,7 +113,7 @@
     if (run) {
       player.stop();
       [run, player] = [null, null];
-      outcome.replaceChildren();
+      outcome.replaceChildren(coming());
     }
     now = values;
     const loss = draw();
@@ -143,7 +143,8 @@
     input: (k) => { moves = []; change(friendly(starts[k])); } });
   const again = kit.button("Start again", () => { moves = []; change(friendly(starts[start.input.selectedIndex])); });
   kit.longest(words("Newton, step 88 of 88:", first, `, your best ${percent(1)}`, limits.map(([low]) => low)));
-  const outcome = el("div", {});
+  const coming = () => el("p", { class: "rk-blank" }, "What Newton's method does from here appears in this place.");
+  const outcome = el("div", {}, coming());
   const lost = (steps, fell, far) =>
     `Newton has converged after ${kit.counted(steps, "step")}: ${fell}. ` +
     `And yet it is ${far.toFixed(1)} cm from the true map. ` +
@@ -253,7 +254,7 @@
         "Drag the picture to move the template, its knob to turn and resize it.")),
       el("div", {}, el("div", {}, difference.node,
         note("Difference: blue where the template is too bright, orange where it is too dark.")), chart)),
-    el("div", { class: "by-hand-sliders" }, ...controls.map((control) => control.row)),
+    el("div", { class: "rk-controls by-hand-sliders" }, ...controls.map((control) => control.row)),
     el("div", { style: "display:flex;flex-wrap:wrap;gap:.5rem 1rem;margin:.5rem 0" }, finish, again, start.row),
     kit.reserve(outcome, sample()));
   const loss = draw();

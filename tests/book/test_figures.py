@@ -150,7 +150,11 @@ def test_the_right_guess_is_not_always_in_the_same_place(book: Path):
     """No place among the options has half of the right ones; on sliders less than half are at an end."""
     asked = guesses(book)
     places = [
-        next(k for k, option in enumerate(guess["options"]) if guess["answer"].startswith(option.rstrip(".")))
+        next(
+            k
+            for k, option in enumerate(guess["options"])
+            if guess["answer"].startswith(f"Answer: {option.rstrip('.')}")
+        )
         for guess in asked
         if guess["options"]
     ]

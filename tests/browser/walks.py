@@ -32,7 +32,9 @@ MOVES = """() => {
         look(`${range.getAttribute("aria-label")} = ${range.value}`);
       }
     };
-    const ranges = (most) => only(figure, "input[type=range]").forEach((range) => slide(range, most));
+    const ranges = (most) => {  // a move may take another slider away
+      for (const range of only(figure, "input[type=range]")) if (range.isConnected) slide(range, most);
+    };
     look("at first");
     ranges(24);
     for (const list of only(figure, "select")) {

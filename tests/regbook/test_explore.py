@@ -376,9 +376,12 @@ def test_without_scripts_what_answers_is_folded_away(before):
 def test_guess_among_options_is_in_the_page():
     guess = Guess("Which?", options=["this", "that"], answer=1, explain="Look.")
     page = explore(draw, theta=THETAS, guess=guess, **SIZE).html()
-    assert page_data(page)["guess"]["answer"] == "that. Look."
+    assert page_data(page)["guess"]["answer"] == "Answer: that. Look."
     assert page_data(page)["guess"]["place"] is None
-    assert page_data(page_widget("() => {}", alt="x", guess=guess).html())["guess"]["answer"] == "that. Look."
+    assert (
+        page_data(page_widget("() => {}", alt="x", guess=guess).html())["guess"]["answer"]
+        == "Answer: that. Look."
+    )
 
 
 def seen(widget):
