@@ -2,11 +2,12 @@
 
 record       50 pairs of images of growing difficulty: which method succeeds? Writes continuation.json
 predictors   work of every predictor, for 40, 30, 20 and 10 scales and for steps that the run chooses
-figure3      does a prediction need the exact Hessian? At the new θ and at the old, also doubled
+figure3      does a prediction need the exact Hessian? At 32, 64 and 128 cells. Writes predictions.json
 time         processor seconds of 30 scales at 32 × 32 and 128 × 128
 
 Without a name: all of them. The images are the paper's hands where REGKIT_DATA names them, else the drawn
-ones; "record" always uses the drawn ones, so that its file can be made again anywhere.
+ones; "record" always uses the drawn ones, so that its file can be made again anywhere; "figure3" needs the
+paper's.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ import itertools
 import math
 import statistics
 import time
-from itertools import pairwise
 
 import torch
 
+from regbook.experiments import ch06
 from regbook.records import making
-from regkit.continuation import ORDERS, follow, tangent
+from regkit.continuation import ORDERS, follow
 from regkit.data import hands_phantom, paper_hands
 from regkit.pyramid import multilevel
 from regkit.registration import Registration
@@ -51,6 +52,11 @@ METHODS = {
     "predictor-corrector": lambda problem, w: follow(problem, scales(30), w, predictor="euler"),
     "adaptive predictor-corrector": lambda problem, w: follow(problem, Adaptive(1e3, 1e-3), w, accuracy=1e-2),
 }
+FEW = {  # with a corrector that stops early
+    f"{count} scales": lambda problem, w, count=count: follow(problem, scales(count), w, accuracy=1e-2)
+    for count in (3, 5, 10)
+}
+PARTS = {"methods": METHODS, "few scales": FEW}
 LEVELS = 5
 
 
@@ -91,7 +97,7 @@ def attempt(name: str, level: int, number: int, size: int) -> dict:
     """One run; ``error`` is the root mean square distance to the true map, in cells."""
     problem, start, truth = difficult_pair(level, number, size)
     begin = time.process_time()
-    path = METHODS[name](problem, start)
+    path = (METHODS | FEW)[name](problem, start)
     seconds = time.process_time() - begin
     ends = [problem.transform(w, problem.points) for w in (path.w, truth)]
     cells = (ends[0] - ends[1]) / torch.tensor(problem.grid.spacing, dtype=torch.float64)
@@ -101,11 +107,11 @@ def attempt(name: str, level: int, number: int, size: int) -> dict:
 
 def record(options, size: int = 32, each: int = 10) -> None:
     levels, numbers = range(1, LEVELS + 1), range(each)
-    cases = [(*case, size) for case in itertools.product(METHODS, levels, numbers)]
+    cases = [(*case, size) for case in itertools.product(METHODS | FEW, levels, numbers)]
     how = {"jobs": options.jobs, "dask": options.dask, "fresh": options.fresh}
     results, seconds = making.run(attempt, cases, "continuation", **how)
     found, table = dict(zip(cases, results, strict=True)), {}
-    for name in METHODS:
+    for name in METHODS | FEW:
         every = [found[name, level, number, size] for level in levels for number in numbers]
         solved = [[found[name, level, number, size]["error"] < 1 for number in numbers] for level in levels]
         table[name] = {
@@ -125,7 +131,8 @@ def record(options, size: int = 32, each: int = 10) -> None:
         "turned_by_at_most_degrees": [36 * level for level in levels],
         "clutter": [round(0.1 * (level - 1), 1) for level in levels],
     }
-    making.write("continuation.json", {"about": about, "methods": table}, seconds=seconds)
+    parts = {title: {name: table[name] for name in names} for title, names in PARTS.items()}
+    making.write("continuation.json", {"about": about, **parts}, seconds=seconds)
 
 
 # ---- work of the predictors
@@ -151,39 +158,25 @@ def predictors(size: int = 32) -> None:
 # ---- Fig 3
 
 
-def figure3(size: int = 32, count: int = 40) -> None:
-    name, problem = hands(size)
-    path = follow(problem, scales(count), problem.transform.identity(), predictor="none")
-    print(f"{name} hands, m = {size}, {count} scales: Euler's prediction in θ against w*(θₙ) itself")
-    print(
-        f"{'':24}{'loss better':>17}{'gradient better':>17}{'distance':>10}{'loss drop':>10}   at the old θ"
-    )
-    for title, kind, factor in (
-        ("exact Hessian", "exact", 1),
-        ("Gauss-Newton", "gauss-newton", 1),
-        ("Gauss-Newton, doubled", "gauss-newton", 2),
-    ):
-        rows = []
-        for here, there in pairwise(path.steps):
-            rate = tangent(problem, here.w, here.theta, variable="linear", hessian=kind)
-            prediction = here.w + factor * (there.theta - here.theta) * rate
-            point = problem.at(there.theta).point(prediction, 1)
-            loss, norm = float(point.loss), float(point.gradient.norm())
-            rows.append(
-                (
-                    1 - loss / there.prediction_loss,
-                    1 - norm / there.prediction_gradient_norm,
-                    1 - loss / here.loss,
-                    1 - norm / here.gradient_norm,
-                    float((prediction - there.w).norm() / (here.w - there.w).norm()),
-                    (there.prediction_loss - loss) / (there.prediction_loss - there.loss),
-                )
-            )
-        columns = list(zip(*rows, strict=True))
-        won = [f"{sum(value > 0 for value in column)}/{len(rows)}" for column in columns]
-        mid = [statistics.median(column) for column in columns]
-        new = f"{won[0]:>7}{mid[0]:+10.1e}{won[1]:>9}{mid[1]:+8.3f}{mid[4]:10.2f}{mid[5]:10.0%}"
-        print(f"{title:24}{new}   {won[2]}{mid[2]:+9.1e}, gradient {won[3]}{mid[3]:+9.1e}")
+def predictions(size: int, count: int) -> dict:
+    """What chapter 6 says of the drawn hands, for the paper's: a row for each matrix."""
+    pair = paper_hands(size)
+    problem = Registration(pair.template, pair.reference, pair.grid)
+    return ch06.table(problem, ch06.path(problem, scales(count), problem.transform.identity()))
+
+
+def figure3(options, count: int = 40) -> None:
+    sizes = (32, 64, 128)
+    how = {"jobs": options.jobs, "dask": options.dask, "fresh": options.fresh}
+    tables, seconds = making.run(predictions, [(size, count) for size in sizes], "predictions", **how)
+    for size, table in zip(sizes, tables, strict=True):
+        print(f"the paper's hands, m = {size}, {count} scales: Euler's prediction against staying")
+        for name, row in table.items():
+            better = f"better in loss {row['loss']}, in gradient {row['gradient']} of {count - 1}"
+            print(f"{name:26}{better}, median gain {row['median']:.3f}, miss {row['miss']:.2f}")
+    about = {"command": "python benchmarks/continuation.py figure3", "scales": count, "images": "the paper's"}
+    by_size = {str(size): table for size, table in zip(sizes, tables, strict=True)}
+    making.write("predictions.json", {"about": about, "sizes": by_size}, seconds=seconds)
 
 
 # ---- time
@@ -211,4 +204,4 @@ if __name__ == "__main__":
     options = parser.parse_args()
     torch.set_num_threads(1)
     for what in options.what or commands:
-        commands[what](options) if what == "record" else commands[what]()
+        commands[what](options) if what in ("record", "figure3") else commands[what]()
