@@ -8,7 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from regbook import records
+from regkit.continuation import follow
 from regkit.optimize import newton_trust
+from regkit.paths import Path
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,17 @@ class Scale:
         half = torch.linalg.solve_triangular(factor, self.exact, upper=False)
         return torch.linalg.eigvalsh(torch.linalg.solve_triangular(factor, half.T, upper=False)).numpy()
 
+    @property
+    def largest_factor(self) -> float:
+        """max |1 − λ|: what a prediction with Gauss-Newton leaves of a component, at most, to first order."""
+        return float(np.abs(1 - self.eigenvalues).max())
+
+    @property
+    def left(self) -> float:
+        """‖(I − HB⁻¹)g‖ / ‖g‖: what it leaves of the length of the gradient, to first order."""
+        g = self.rate  # times a number that cancels
+        return float((g - self.exact @ torch.linalg.solve(self.gauss_newton, g)).norm() / g.norm())
+
 
 MATRICES = {
     "exact Hessian": lambda scale: scale.exact,
@@ -75,11 +89,15 @@ def compare(
     Positive is better. The prediction is always judged at the new θ. What it is compared with, staying at w,
     is judged there too in a fair comparison; "at the old θ" judges it where it came from.
     """
+    return gains(problem, scales, [scale.prediction(matrix_of(scale)) for scale in scales], judged)
+
+
+def gains(problem, scales: Sequence[Scale], ws: Sequence[torch.Tensor], judged: str) -> np.ndarray:
+    """The same of any w instead of a prediction, one for each scale."""
     rows = []
-    for scale in scales:
+    for scale, predicted in zip(scales, ws, strict=True):
         new = problem.at(scale.following)
         stay = new if judged == "at the new θ" else problem.at(scale.theta)
-        predicted = scale.prediction(matrix_of(scale))
         before = float(stay.loss(scale.w)), float(stay.gradient(scale.w).norm())
         after = float(new.loss(predicted)), float(new.gradient(predicted).norm())
         rows.append([(b - a) / b for b, a in zip(before, after, strict=True)])
@@ -88,20 +106,48 @@ def compare(
 
 def table(problem, scales: Sequence[Scale]) -> dict[str, dict]:
     """Counts and medians for every matrix, judged fairly."""
-    rows = {}
-    for name, matrix_of in MATRICES.items():
-        gains = compare(problem, scales, matrix_of)
-        misses = [
-            float((scale.prediction(matrix_of(scale)) - scale.after).norm() / (scale.w - scale.after).norm())
-            for scale in scales
-        ]
-        rows[name] = {
-            "loss": int((gains[:, 0] > 0).sum()),
-            "gradient": int((gains[:, 1] > 0).sum()),
-            "median": float(np.median(gains[:, 1])),
-            "miss": float(np.median(misses)),
-        }
-    return rows
+    return {
+        name: _row(problem, scales, [scale.prediction(matrix_of(scale)) for scale in scales])
+        for name, matrix_of in MATRICES.items()
+    }
+
+
+def newton_instead(problem, scales: Sequence[Scale]) -> dict:
+    """The same row for one step of Newton's method at the new θ, which costs as much as a prediction."""
+    ws = []
+    for scale in scales:
+        new = problem.at(scale.following)
+        ws.append(scale.w - torch.linalg.solve(new.hessian(scale.w), new.gradient(scale.w)))
+    return _row(problem, scales, ws)
+
+
+def _row(problem, scales: Sequence[Scale], ws: Sequence[torch.Tensor]) -> dict:
+    better = gains(problem, scales, ws, "at the new θ")
+    misses = [
+        float((w - scale.after).norm() / (scale.w - scale.after).norm())
+        for w, scale in zip(ws, scales, strict=True)
+    ]
+    return {
+        "loss": int((better[:, 0] > 0).sum()),
+        "gradient": int((better[:, 1] > 0).sum()),
+        "median": float(np.median(better[:, 1])),
+        "miss": float(np.median(misses)),
+    }
+
+
+def recorded() -> dict[int, dict]:
+    """The same table for the paper's images: number of cells along a side ↦ its rows."""
+    sizes = records.load("predictions.json")["sizes"]
+    return {int(size): rows for size, rows in sizes.items()}
+
+
+def work(problem, thetas: Sequence[float], start: torch.Tensor) -> dict[str, Path]:
+    """The runs through all scales without a prediction, and with Euler's by both Hessians."""
+    return {
+        "no prediction": follow(problem, thetas, start, predictor="none"),
+        "exact Hessian": follow(problem, thetas, start),
+        "Gauss-Newton": follow(problem, thetas, start, hessian="gauss-newton"),
+    }
 
 
 def along(objective, w: torch.Tensor, step: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:

@@ -54,3 +54,47 @@ def check_6_3(fair_gain):
     if not close(given, right):
         wrong(f"expected {right:.6f}, got {given:.6f}.")
     return "Right: both are judged on the same problem."
+
+
+@exercise
+def check_6_5(descent_step):
+    """``descent_step(H, g, least)``: −(H + δI)⁻¹g, δ ≥ 0 as small as it can be."""
+    random = np.random.default_rng(65)
+    V = np.linalg.qr(random.normal(size=(4, 4)))[0]
+    g = random.normal(size=4)
+    for values, delta in (
+        ([-3.0, -1.0, 2.0, 8.0], 3.5),
+        ([1.0, 2.0, 4.0, 9.0], 0.0),
+        ([0.2, 1.0, 2.0, 3.0], 0.3),
+    ):
+        H = V @ np.diag(values) @ V.T
+        given = descent_step(torch.from_numpy(H), torch.from_numpy(g), 0.5)
+
+        def shifted(by, H=H):
+            return torch.from_numpy(-np.linalg.solve(H + by * np.eye(4), g))
+
+        right, smallest = shifted(delta), min(values)
+        if close(given, right):
+            continue
+        if close(given, -right):
+            wrong("the sign: the step is −(H + δI)⁻¹g.")
+        if smallest < 0 and close(given, shifted(0.0)):
+            wrong("this is Newton's plain step. H has a negative eigenvalue here: shift it.")
+        if smallest < 0 and close(given, shifted(-smallest - 0.5)):
+            wrong(
+                "shifted to −least. The smallest eigenvalue of H + δI must be at least least: δ = least − λ."
+            )
+        if smallest < 0 and close(given, shifted(0.5)):
+            wrong("δ = least does not reach: it must lift the smallest eigenvalue of H, whatever that is.")
+        if close(given, torch.from_numpy(-V @ np.diag(1 / np.maximum(np.abs(values), 0.5)) @ V.T @ g)):
+            wrong(
+                "this takes |λ| of each eigenvalue. It leads downhill, too, but is another method: shift all."
+            )
+        if close(given, torch.from_numpy(-V @ np.diag(1 / np.maximum(values, 0.5)) @ V.T @ g)):
+            wrong("this lifts single eigenvalues. A trust region adds the same δ to all of them.")
+        if smallest >= 0.5:
+            wrong(
+                "H has no eigenvalue below least here: δ is 0, and the step is Newton's. Is δ ever negative?"
+            )
+        wrong("not −(H + δI)⁻¹g with the smallest δ ≥ 0 that lifts all eigenvalues to least.")
+    return "Right: downhill always, and Newton's own step where H allows it."

@@ -56,6 +56,40 @@ def test_what_gauss_newton_leaves_out(hands):
         assert np.allclose(scale.eigenvalues, scipy.linalg.eigh(H, G, eigvals_only=True), rtol=1e-8)
 
 
+def test_what_a_prediction_leaves_of_the_gradient(hands):
+    for scale in hands[1]:
+        H, G, g = scale.exact.numpy(), scale.gauss_newton.numpy(), scale.rate.numpy()
+        values = scipy.linalg.eigh(H, G, eigvals_only=True)
+        assert scale.largest_factor == pytest.approx(np.abs(1 - values).max())
+        left = g - H @ np.linalg.solve(G, g)
+        assert scale.left == pytest.approx(np.linalg.norm(left) / np.linalg.norm(g))
+        assert left @ np.linalg.solve(G, left) <= scale.largest_factor**2 * (g @ np.linalg.solve(G, g))
+
+
+def test_one_step_of_newton_instead_of_a_prediction(hands):
+    problem, scales = hands
+    row = ch06.newton_instead(problem, scales)
+    scale, new = scales[2], problem.at(scales[2].following)
+    step = scale.w - torch.linalg.solve(new.hessian(scale.w), new.gradient(scale.w))
+    gain = ch06.gains(problem, [scale], [step], "at the new θ")[0]
+    assert gain[1] == pytest.approx(1 - float(new.gradient(step).norm() / new.gradient(scale.w).norm()))
+    assert row["loss"] <= len(scales) and row["miss"] < 0.5
+
+
+def test_the_work_of_all_predictions(hands):
+    problem, _ = hands
+    runs = ch06.work(problem, np.geomspace(1e3, 1.0, 5), problem.transform.identity())
+    made = {name: sum(step.tangent is not None for step in run.steps) for name, run in runs.items()}
+    assert made == {"no prediction": 0, "exact Hessian": 4, "Gauss-Newton": 4}
+    torch.testing.assert_close(runs["exact Hessian"].w, runs["no prediction"].w, rtol=1e-4, atol=1e-4)
+
+
+def test_the_record_has_every_matrix_at_every_size():
+    rows = ch06.recorded()
+    assert list(rows) == [32, 64, 128]
+    assert all(list(table) == list(ch06.MATRICES) for table in rows.values())
+
+
 def test_gains_are_relative_and_judged_at_the_new_scale(hands):
     problem, scales = hands
     gains = ch06.compare(problem, scales, ch06.MATRICES["exact Hessian"])

@@ -55,3 +55,39 @@ def test_6_3_names_the_error(answer, says):
 
 def test_6_3_accepts_the_solution():
     assert practice.check_6_3(gain).startswith("Right")
+
+
+def step(H, g, mu):
+    return -torch.linalg.solve(H + mu * torch.eye(len(g)).double(), g)
+
+
+def lifted(H, g, change):
+    values, V = torch.linalg.eigh(H)
+    return -V @ ((V.T @ g) / change(values))
+
+
+def smallest(H):
+    return float(torch.linalg.eigvalsh(H).min())
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (lambda H, g, least: -step(H, g, max(0.0, least - smallest(H))), "the sign"),
+        (lambda H, g, least: step(H, g, 0.0), "plain step"),
+        (lambda H, g, least: step(H, g, max(0.0, -least - smallest(H))), "shifted to −least"),
+        (lambda H, g, least: step(H, g, least), "does not reach"),
+        (lambda H, g, least: lifted(H, g, lambda v: v.abs().clamp(min=least)), "shift all"),
+        (lambda H, g, least: lifted(H, g, lambda v: v.clamp(min=least)), "single eigenvalues"),
+        (lambda H, g, least: step(H, g, least - smallest(H)), "ever negative"),
+        (lambda H, g, least: -g, "not −"),
+    ],
+)
+def test_6_5_names_the_error(answer, says):
+    with pytest.raises(AssertionError, match=says):
+        practice.check_6_5(answer)
+
+
+def test_6_5_accepts_the_solution():
+    answer = lambda H, g, least: step(H, g, max(0.0, least - smallest(H)))  # noqa: E731
+    assert practice.check_6_5(answer).startswith("Right")
