@@ -13,6 +13,7 @@ from regbook import records
 from regkit.branches import Branch, arclength
 from regkit.continuation import follow, length, tangent
 from regkit.optimize import newton_trust
+from regkit.scales import Adaptive
 
 # s(θ) and ds/dθ of the variables that a prediction may be straight in
 VARIABLES = {
@@ -75,6 +76,13 @@ def losses(problem, theta: float, shifts: torch.Tensor) -> torch.Tensor:
     """The loss at every shift, (k,)."""
     objective = problem.at(theta)
     return torch.stack([objective.loss(shift[None]) for shift in shifts])
+
+
+def place(branch: Branch, theta: float) -> float | None:
+    """Where the minimum is at θ in which a branch of shifts begins, or None behind the fold that ends it."""
+    end = branch.folds[0] + 1 if branch.folds else len(branch.thetas)
+    thetas, w = branch.thetas[:end].log().numpy(), branch.w[:end, 0].numpy()
+    return float(np.interp(math.log(theta), thetas, w)) if math.log(theta) <= thetas[-1] else None
 
 
 def euler(problem, branch: Branch, theta: float, factor: float) -> tuple[float, float, float]:
@@ -147,36 +155,63 @@ def orders(
     return errors, slopes
 
 
+# ---- a fold
+
+
+def smallest(problem, thetas: Iterable[float], ws: Iterable[torch.Tensor]) -> list[float]:
+    """The smallest eigenvalue of H at every (θ, w), divided by the largest."""
+    spectra = [
+        torch.linalg.eigvalsh(problem.at(float(theta)).hessian(w))
+        for theta, w in zip(thetas, ws, strict=True)
+    ]
+    return [float(values[0] / values[-1]) for values in spectra]
+
+
 # ---- work
 
+COARSEST = (1e3, 1e2)
+LEAST = 1e-3
 
-def work(problem, start: torch.Tensor, counts: Sequence[int], plan, accuracy: float = 1e-3) -> dict:
-    """Runs with fixed scales from θ = 1000 for every predictor, and with a corrector that stops early.
+
+def work(problem, start: torch.Tensor, counts: Sequence[int], accuracy: float = 1e-3) -> dict:
+    """Runs with a corrector that stops early: through fixed scales, and through scales that the run chooses.
 
     Args:
         problem: a registration.
         start (p,): where to start.
         counts: numbers of scales.
-        plan: ``regkit.continuation.Adaptive``, for runs that choose their scales.
-        accuracy: of the corrector that stops early, at fixed scales and at those of ``plan``.
+        accuracy: of the corrector, at all scales but the last.
 
     Returns:
-        dict: (name of the scales, predictor) ↦ the run.
+        dict: (coarsest θ, number of scales or "adaptive", predictor) ↦ the run.
     """
-    runs = {
-        (f"{count}", predictor): follow(problem, np.geomspace(1e3, 1e-3, count), start, predictor=predictor)
-        for count in counts
-        for predictor in PREDICTORS
-    }
-    scales = {f"{count}, early stop": np.geomspace(1e3, 1e-3, count) for count in counts}
-    for name, thetas in (scales | {"adaptive": plan}).items():
-        for predictor in ("none", "euler"):
-            run = follow(problem, thetas, start, predictor=predictor, accuracy=accuracy)
-            runs[name, predictor] = run
+    runs = {}
+    for coarsest in COARSEST:
+        plans = {count: np.geomspace(coarsest, LEAST, count) for count in counts}
+        for name, plan in (plans | {"adaptive": Adaptive(coarsest, LEAST)}).items():
+            for predictor in ("none", "euler"):
+                run = follow(problem, plan, start, predictor=predictor, accuracy=accuracy)
+                runs[coarsest, name, predictor] = run
     return runs
 
 
-def recorded() -> tuple[dict, dict]:
+def astray(problem, runs: dict, w: torch.Tensor, cells: float = 0.1) -> set:
+    """The keys of the runs that end more than so many cells away from w."""
+    return {key for key, run in runs.items() if length(problem, w, run.w - w, 0.0) > cells}
+
+
+RECORDED = {  # what the chapter calls them ↦ where they stand in the record
+    "one scale": ("methods", "single scale"),
+    "30 scales": ("methods", "multi-scale"),
+    "30 scales, Euler": ("methods", "predictor-corrector"),
+    "10 scales, Euler, early stop": ("few scales", "10 scales"),
+    "5 scales, Euler, early stop": ("few scales", "5 scales"),
+    "3 scales, Euler, early stop": ("few scales", "3 scales"),
+    "adaptive, Euler, early stop": ("methods", "adaptive predictor-corrector"),
+}
+
+
+def recorded() -> tuple[dict, dict[str, dict]]:
     """The record of the 50 pairs: (about, methods)."""
     record = records.load("continuation.json")
-    return record["about"], record["methods"]
+    return record["about"], {name: record[part][row] for name, (part, row) in RECORDED.items()}

@@ -4,6 +4,8 @@ import math
 
 import torch
 
+from regkit.paths import Path, Step
+
 from .report import close, exercise, wrong
 
 
@@ -63,3 +65,46 @@ def check_5_3(adams):
     if not close(given, right):
         wrong("not w + h ((1 + ρ/2) t − ρ/2 t₋) with ρ = h/h₋.")
     return "Right: of order two, for one new tangent a step."
+
+
+def _run(counts: list[tuple[int, int, bool]]) -> Path:
+    """A run of which only this is known: iterations, evaluations, and whether there is a tangent, a step."""
+    w = torch.zeros(1, dtype=torch.float64)
+    return Path([
+        Step(10.0 - k, w, 1.0, 1.0, 0.1, w, 1.0, 1.0, w if known else None, iterations, evaluations,
+             accepted=True)
+        for k, (iterations, evaluations, known) in enumerate(counts)
+    ])  # fmt: skip
+
+
+@exercise
+def check_5_5(balance):
+    """``balance(plain, ahead)``: the evaluations that predictions save the corrector, and those they cost."""
+    plain = _run([(5, 6, False), (4, 5, False), (4, 6, False), (5, 6, False), (4, 4, False)])
+    # the second step has no tangent, for there H was not positive definite
+    ahead = _run([(5, 7, True), (3, 4, False), (2, 4, True), (2, 3, True), (3, 4, False)])
+    given = balance(plain, ahead)
+    if not isinstance(given, tuple | list | torch.Tensor) or len(given) != 2:
+        wrong(f"expected two numbers, (saved, spent), got {given!r}.")
+    saved, spent = (float(number) for number in given)
+    if spent == len(ahead.steps):
+        wrong("a step without a tangent makes no prediction, and costs none. Look at step.tangent.")
+    if spent == len(ahead.steps) - 1:
+        wrong("one of the steps before the last has no tangent either: there H was not positive definite.")
+    if spent == 2:
+        wrong("this counts the steps without a tangent. Those with one cost an evaluation.")
+    if (saved, spent) == (5, 3):
+        wrong(
+            "ahead.evaluations includes those of the tangents. The corrector has saved more: take them out."
+        )
+    if (saved, spent) == (2, 3):
+        wrong("subtracted twice: take the tangents out of the evaluations of the run with predictions.")
+    if (saved, spent) == (7, 3):
+        wrong("these are iterations. One iteration may take more than one evaluation.")
+    if (saved, spent) == (-8, 3):
+        wrong("the sign: what the run with predictions needs less is saved.")
+    if (saved, spent) == (3, 8):
+        wrong("exchanged: first what is saved, then what is spent.")
+    if (saved, spent) != (8, 3):
+        wrong(f"expected 8 saved and 3 spent, got {saved:g} and {spent:g}.")
+    return "Right: their difference is what a prediction is worth."

@@ -81,7 +81,7 @@ def test_claim_the_minimiser_obeys_an_ode(hands, path, theta):
     assert np.allclose(measured, velocity(hands, w, theta), rtol=1e-3, atol=1e-3 * np.abs(measured).max())
 
 
-def test_claim_euler_has_order_two_heun_and_adams_three(hands, path):
+def test_claim_euler_errs_by_h_squared_heun_and_adams_by_h_cubed(hands, path):
     theta = 10**0.5
     w = minimiser(hands, path(theta), theta)[0]
 
@@ -115,6 +115,10 @@ def test_claim_no_variable_is_best_everywhere(hands, path):
     ten = missed(10.0, 10**0.5)
     assert min(ten, key=ten.get) == "width"
     assert min(fine, key=fine.get) == "θ" and fine["log"] > 1
+    for here, best, worse in ((100.0, "θ", {"width", "log"}), (1.0, "width", set()), (0.1, "log", set())):
+        ten = missed(here, here / 10)
+        assert min(ten, key=ten.get) == best
+        assert {name for name, value in ten.items() if value > 1} == worse
 
 
 def folding(w, theta):
@@ -154,7 +158,14 @@ def test_claim_a_fold_and_not_the_step_decides(hands, path):
 
     good = [off(100.0, count) for count in (10, 30, 100)]
     assert good[0] > 2 * good[1] > 4 * good[2] and good[2] < 0.01
+    assert good[0] / good[2] == pytest.approx(10, rel=0.2)  # the errors of all steps, of size h², add up to h
     assert min(off(1000.0, count) for count in (10, 30, 100)) > 10
+    lost = [
+        cells(hands, integrate(hands, np.geomspace(1e3, 1e-3, count + 1), torch.from_numpy(path(1e3)))[-1],
+              path(1e-3))
+        for count in (100, 300)
+    ]  # fmt: skip
+    assert min(lost) > 10 and lost[1] == pytest.approx(lost[0], rel=0.1)  # a plateau
     walk = arclength(hands, 1e3, torch.from_numpy(path(1000.0)), count=60)
     (fold,) = walk.folds
     w, theta = walk.w[fold].numpy(), float(walk.thetas[fold])
@@ -191,12 +202,59 @@ def test_claim_fixed_scales_save_iterations_and_hardly_evaluations(hands):
     assert 0.9 * none.evaluations < euler.evaluations < 1.1 * none.evaluations
 
 
-def test_claim_choosing_the_scales_halves_the_work(hands, path):
-    start, thetas = hands.transform.identity(), np.geomspace(1e3, 1e-3, 30)
-    fixed = follow(hands, thetas, start, predictor="none")
-    for predictor in ("none", "euler"):
-        chosen = follow(hands, Adaptive(1e2, 1e-3), start, predictor=predictor, accuracy=1e-3)
-        assert chosen.iterations <= fixed.iterations / 2
-        assert chosen.evaluations <= fixed.evaluations / 2
-        assert cells(hands, chosen.w, path(1e-3)) < 1e-4
-    assert cells(hands, fixed.w, path(1e-3)) < 1e-4
+def work(problem, plan, predictor, accuracy=1e-3):
+    return follow(problem, plan, problem.transform.identity(), predictor=predictor, accuracy=accuracy)
+
+
+@pytest.fixture(scope="module")
+def thirty(hands):
+    """The scales of the paper, with a corrector that converges at each."""
+    return work(hands, np.geomspace(1e3, 1e-3, 30), "none", accuracy=0.0)
+
+
+def test_claim_few_scales_and_an_early_stop_save_the_work(hands, path, thirty):
+    """Counted by ``follow``, and the five scales, converged, by SciPy's optimiser."""
+    five = work(hands, np.geomspace(1e3, 1e-3, 5), "none")
+    early = work(hands, np.geomspace(1e3, 1e-3, 30), "none")
+    for run in (thirty, five, early):
+        assert cells(hands, run.w, path(1e-3)) < 1e-3
+    for what in ("iterations", "evaluations"):
+        all_of_it = getattr(thirty, what)
+        assert getattr(five, what) < all_of_it / 3
+        assert getattr(five, what) < getattr(early, what) < 0.75 * all_of_it
+    w, iterations = hands.transform.identity().numpy(), 0
+    for theta in np.geomspace(1e3, 1e-3, 5):
+        w, used = minimiser(hands, w, theta)
+        iterations += used
+    assert five.iterations <= iterations < thirty.iterations / 2 and cells(hands, w, path(1e-3)) < 1e-3
+
+
+def test_claim_three_scales_from_1000_are_too_few(hands, path):
+    """Also if the start or the images move by a little."""
+    for nudge in (0.0, 1e-6, -1e-6):
+        moved = Registration(hands.template * (1 + nudge), hands.reference, hands.grid)
+        for predictor in ("none", "euler"):
+            run = work(moved, np.geomspace(1e3, 1e-3, 3), predictor)
+            assert cells(hands, run.w, path(1e-3)) > 1
+            assert run.loss > 1.2 * float(hands.at(1e-3).loss(torch.from_numpy(path(1e-3))))
+
+
+def test_claim_many_short_steps_are_not_worth_a_prediction(hands):
+    for coarsest in (1e3, 1e2):
+        for count, least, most in ((4, 0.7, 1.15), (5, 0.7, 1.15), (30, 1.1, 2.0)):
+            plan = np.geomspace(coarsest, 1e-3, count)
+            none, euler = (work(hands, plan, name) for name in ("none", "euler"))
+            assert least < euler.evaluations / none.evaluations < most
+            tangents = sum(step.tangent is not None for step in euler.steps)
+            saved = none.evaluations - (euler.evaluations - tangents)
+            assert saved < tangents if count == 30 else saved > 0
+
+
+def test_claim_adaptive_scales_are_few_unasked(hands, path, thirty):
+    for coarsest in (1e3, 1e2):
+        for predictor in ("none", "euler"):
+            chosen = work(hands, Adaptive(coarsest, 1e-3), predictor)
+            assert 6 <= len(chosen.accepted) <= 14
+            assert chosen.iterations < thirty.iterations / 2
+            assert chosen.evaluations < thirty.evaluations / 2
+            assert cells(hands, chosen.w, path(1e-3)) < 1e-3

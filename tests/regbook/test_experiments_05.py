@@ -11,9 +11,9 @@ import torch
 
 from regbook.experiments import ch05
 from regbook.experiments.ch05 import stationary
+from regbook.figures import ch05 as figures
 from regkit.data import bumps, hands_phantom
 from regkit.registration import Registration
-from regkit.scales import Adaptive
 from regkit.transforms import Translation
 
 
@@ -112,16 +112,52 @@ def test_the_orders_are_two_three_and_three(hands):
     assert slopes["Heun"] == pytest.approx(3, abs=0.3) and slopes["Adams"] == pytest.approx(3, abs=0.3)
 
 
+def test_a_minimum_is_where_its_branch_is_until_the_fold(comb):
+    curves = ch05.branches(comb, -5.0, 15.0)
+    wrong = min(curves, key=lambda curve: abs(float(curve.w[0]) + 2))
+    fold = float(wrong.thetas[wrong.folds[0]])
+    for theta in (1e-3, fold / 3, fold * 0.9):
+        near = min(ch05.minima(comb, theta, -5.0, 15.0), key=lambda w: abs(w + 2))
+        assert ch05.place(wrong, theta) == pytest.approx(near, abs=0.05)
+    assert ch05.place(wrong, fold * 1.1) is None
+    right = max(curves, key=lambda curve: float(curve.thetas.max()))
+    assert ch05.place(right, 100.0) == pytest.approx(10, abs=0.1)
+
+
+def test_the_smallest_eigenvalue_is_a_part_of_the_largest(hands):
+    problem, w = hands
+    found = ch05.smallest(problem, torch.tensor([10.0, 5.0]), [w, w])
+    for theta, ratio in zip((10.0, 5.0), found, strict=True):
+        values = np.linalg.eigvalsh(problem.at(theta).hessian(w).numpy())
+        assert ratio == pytest.approx(values.min() / values.max(), rel=1e-8)
+
+
 def test_the_work_of_all_plans_is_kept(hands):
     problem, _ = hands
-    runs = ch05.work(problem, problem.transform.identity(), (4,), Adaptive(1e2, 1e-1))
-    names = {("4", name) for name in ch05.PREDICTORS}
-    names |= {(kind, name) for kind in ("4, early stop", "adaptive") for name in ("none", "euler")}
-    assert set(runs) == names
-    assert runs["4, early stop", "none"].evaluations <= runs["4", "none"].evaluations
+    runs = ch05.work(problem, problem.transform.identity(), (4, 6))
+    assert set(runs) == {
+        (coarsest, plan, name)
+        for coarsest in (1e3, 1e2)
+        for plan in (4, 6, "adaptive")
+        for name in ("none", "euler")
+    }
+    for (coarsest, plan, _), run in runs.items():
+        assert run.thetas[0] == coarsest and run.thetas[-1] == pytest.approx(1e-3)
+        assert plan in (len(run.accepted), "adaptive")
+    end = runs[1e3, 6, "none"].w
+    lost = ch05.astray(problem, runs, end)
+    for key, run in runs.items():
+        assert (key in lost) == (ch05.from_the_end(problem, end[None], [run.w])[0] > 0.1)
+    assert len(ch05.astray(problem, runs, end + 100)) == len(runs)
+    lines = figures.work_table(runs, lost).splitlines()
+    assert len(lines) == 3 + 3 and sum(line.count("lost") for line in lines) == len(lost)
+    assert all(f"{run.iterations} / {run.evaluations}" in "\n".join(lines) for run in runs.values())
 
 
 def test_the_record_says_what_was_run():
     about, methods = ch05.recorded()
-    assert about["pairs_per_level"] > 0 and len(methods) > 3
-    assert all(0 <= rate <= 1 for row in methods.values() for rate in row["success"])
+    pairs = about["pairs_per_level"] * 5
+    assert pairs == 50 and len(methods) > 3
+    for row in methods.values():
+        found = sum(error < 1 for error in row["errors"])
+        assert about["pairs_per_level"] * sum(row["success"]) == pytest.approx(found)

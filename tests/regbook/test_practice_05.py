@@ -62,3 +62,32 @@ def test_5_3_names_the_error(answer, says):
 
 def test_5_3_accepts_the_solution():
     assert practice.check_5_3(adams).startswith("Right")
+
+
+def balance(plain, ahead):
+    spent = sum(step.tangent is not None for step in ahead.steps)
+    return plain.evaluations - (ahead.evaluations - spent), spent
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (lambda plain, ahead: balance(plain, ahead)[0], "two numbers"),
+        (lambda plain, ahead: (8, len(ahead.steps)), "no prediction"),
+        (lambda plain, ahead: (8, len(ahead.accepted) - 1), "one of the steps before the last"),
+        (lambda plain, ahead: (7, sum(step.tangent is None for step in ahead.steps)), "without a tangent"),
+        (lambda plain, ahead: (plain.evaluations - ahead.evaluations, 3), "take them out"),
+        (lambda plain, ahead: (plain.evaluations - ahead.evaluations - 3, 3), "twice"),
+        (lambda plain, ahead: (plain.iterations - ahead.iterations, 3), "iterations"),
+        (lambda plain, ahead: (-balance(plain, ahead)[0], 3), "sign"),
+        (lambda plain, ahead: balance(plain, ahead)[::-1], "exchanged"),
+        (lambda plain, ahead: (0, 0), "expected 8"),
+    ],
+)
+def test_5_5_names_the_error(answer, says):
+    with pytest.raises(AssertionError, match=says):
+        practice.check_5_5(answer)
+
+
+def test_5_5_accepts_the_solution():
+    assert practice.check_5_5(balance).startswith("Right")
