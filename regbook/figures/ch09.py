@@ -84,8 +84,8 @@ def two_right_hand_sides(toy, total=30):
             left.semilogy(counts, curves[t], color=COLORS[HUES[t]], lw=2.4 if bold else 1.0, label=NAMES[t])
         left.semilogy([k], [curves[name][k]], "o", ms=8, color=COLORS[HUES[name]])
         left.set(xlabel=f"k, the last of {total} iterations", ylabel="relative error of the tangent")
-        left.set(ylim=(1e-4, 1e9), xlim=(-1, total + 1))
-        left.legend(loc="upper left", fontsize=9, ncols=2, columnspacing=1.0)
+        left.set(ylim=(1e-8, 1e9), xlim=(-1, total + 1))
+        left.legend(loc="lower left", fontsize=9)
         left.set_title("the tangent")
 
         size = experiments.met_by_the_tangent(toy, name, k, total).abs()
@@ -131,10 +131,9 @@ def luck(toy, last=20):
         here = experiments.restarted(toy, before, last)
         ax.plot([before, before], here, "o", ms=8, color=COLORS["blue"])
         ax.set(xlabel="iterations before the restart", ylabel="relative error", ylim=(1e-16, 1e7))
-        name = f"tangent, last {last} differentiated"
-        ax.text(counts[highest] + 8, tangents[highest], name, color=COLORS["vermillion"])
-        ax.text(counts[10], 30 * values[10], "x before the restart", color=COLORS["black"])
-        ax.text(counts[-1], 2e-2, "a tangent of zero: 1", color="0.35", ha="right", va="top")
+        ax.text(counts[highest] + 12, tangents[highest], "its tangent", color=COLORS["vermillion"])
+        ax.text(0, 1e-9, "x before the restart", color=COLORS["black"])
+        ax.text(counts[-1], 2, "a tangent of 0", color="0.35", ha="right", va="bottom")
         of_x, of_tangent = map(number_text, here)
         return f"Restart after {before} iterations: the error of x is {of_x}, of its tangent {of_tangent}."
 

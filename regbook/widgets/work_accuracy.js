@@ -97,7 +97,7 @@
   const others = kit.el("details", {}, kit.el("summary", {}, `${more} more methods`),
     boxes((curve) => !curve.on, "More methods"));
   root.append(svg, slider.row, boxes((curve) => curve.on, "Methods shown at first"), ...(more ? [others] : []),
-    kit.row(kit.button("all", tick(() => true)),
+    kit.el("div", { class: "rk-buttons" }, kit.button("all", tick(() => true)),
       kit.button("no curve", tick(() => false)), kit.button("as at first", tick((curve) => curve.on))));
   draw();
 }
