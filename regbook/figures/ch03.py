@@ -3,7 +3,6 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from matplotlib.colors import ListedColormap
 
 from regbook.experiments import ch03 as experiments
 from regbook.experiments.ch03 import moved
@@ -91,7 +90,8 @@ def pulls(cases):
         left, right = figure.subfigures(1, 2, width_ratios=[1.75, 1])
         for label, column, ax in zip(LABELS, unit.T, left.subplots(2, 3).T.flatten(), strict=True):
             span = float(f"{0.6 * float(column.abs().max()):.1g}")
-            error(ax, column, grid, span, f"∂r/∂{label}")
+            error(ax, column, grid, span, None)
+            ax.text(0.04, 0.96, label, transform=ax.transAxes, ha="left", va="top", fontsize=10)
         ax, strip = right.subplots(2, 1, height_ratios=[6, 1])
         alike = (unit.T @ unit).numpy()
         ax.imshow(alike, cmap=ERROR_MAP, vmin=-1, vmax=1)
@@ -168,7 +168,8 @@ def digits(image, grid, reference, transform, start):
         for name in found.runs:
             ax.plot(found.correct(name), ms=5, label=name, **look(name))
         ax.axhline(7, color="0.5", lw=0.8, ls=":")
-        ax.set(xlabel="iteration", ylabel="correct digits, −log₁₀‖w − w*‖", xlim=(-0.5, 25), ylim=(0, 16.5))
+        ax.set(xlabel="iteration", ylabel="correct digits of w", xlim=(-0.5, 25), ylim=(0, 16.5))
+        ax.set_yticks(range(0, 17, 4))
         ax.legend(loc="lower left", ncols=2, bbox_to_anchor=(0, 1), handlelength=1.2, columnspacing=1)
         residual = found.objective.residual(found.w_star) / grid.cell_volume**0.5
         error(picture, residual, grid, 120, "residual")
@@ -208,25 +209,15 @@ def basin_map(pair, objective, result):
     figure = plt.figure(figsize=(7.2, 5.0))
     top, bottom = figure.subfigures(2, 1, height_ratios=[1.1, 1])
     ax = top.subplots()
-    shown = np.minimum(result.label, len(names))
-    steps = [np.diff(axis)[0] / 2 for axis in (result.turns, result.slides)]
-    extent = (
-        result.turns[0] - steps[0],
-        result.turns[-1] + steps[0],
-        result.slides[0] - steps[1],
-        result.slides[-1] + steps[1],
-    )
-    ax.imshow(
-        shown,
-        origin="lower",
-        extent=extent,
-        aspect="auto",
-        cmap=ListedColormap([*names, "#c9cdd1"]),
-        vmin=-0.5,
-        vmax=len(names) + 0.5,
-    )
+    colors = np.array([*names, "#c9cdd1"])[np.minimum(result.label, len(names))]
+    wide, high = (np.diff(axis)[0] for axis in (result.turns, result.slides))
+    for slide, row in zip(result.slides, colors, strict=True):
+        ax.broken_barh(
+            [(turn - wide / 2, wide) for turn in result.turns], (slide - high / 2, high), color=row
+        )
     ax.plot([0], [0], "*", ms=13, color="white", mec="black")
-    ax.set(xlabel="turn at the start, degrees", ylabel="slide at the start, cm", xticks=range(-180, 181, 60))
+    ax.set(xlabel="turn at the start, degrees", ylabel="slide at the start, cm", xticks=range(-180, 121, 60))
+    ax.margins(0)
     ax.grid(False)
     for k, panel in enumerate(bottom.subplots(1, len(names))):
         overlay(panel, pair.reference, moved(objective, result.ends[k]), pair.grid)
@@ -263,8 +254,8 @@ def edge(objective, truth, end):
     grid = objective.problem.grid
     figure, axes = plt.subplots(1, 3, figsize=(7.2, 2.9))
     image(axes[0], objective.reference, grid, "reference")
-    for ax, w, title in ((axes[1], truth, "at the truth"), (axes[2], end, "at the end")):
-        error(ax, objective.residual(w) / grid.cell_volume**0.5, grid, 128, title)
+    for ax, w, span, title in ((axes[1], truth, 128, "at the truth"), (axes[2], end, 30, "at the end")):
+        error(ax, objective.residual(w) / grid.cell_volume**0.5, grid, span, title)
     return figure
 
 

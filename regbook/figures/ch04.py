@@ -135,22 +135,20 @@ def lying(problem, places, shifts):
         ax.plot([place], [here], "o", ms=9, color=COLORS["vermillion"], label="the run")
         ax.axvline(0, color=COLORS["orange"], ls="--", label="the texture's shift")
         ax.set(title=f"loss at θ = {number_text(theta)}", xlim=(-15, 30), ylim=(-0.05, 1.1), yticks=(0, 1))
-    axes[1].legend(loc="lower right")
+    axes[1].legend(loc="upper center")
     axes[-1].set_xlabel("shift in cells")
-    figure.align_ylabels()
     return figure
 
 
 def rows(pair, problem, results):
-    """Figure 2 of the paper: what each way of registering makes of the template."""
+    """Figure 2 of the paper: what each way makes of the template, and what is left of the difference."""
     moved = experiments.moved(problem)
-    figure, axes = plt.subplots(len(results) + 1, 3, figsize=(6.4, 2.6 * (len(results) + 1)))
     everything = {"before": problem.transform.identity(), **results}
-    for (left, middle, right), (name, w) in zip(axes, everything.items(), strict=True):
+    figure, axes = plt.subplots(2, len(everything), figsize=(6.4, 5.6))
+    for (above, below), (name, w) in zip(axes.T, everything.items(), strict=True):
         template = moved(w)
-        image(left, template, pair.grid, f"{name}: template")
-        image(middle, pair.reference, pair.grid, "reference")
-        error(right, template - pair.reference, pair.grid, 255, "difference")
+        image(above, template, pair.grid, name)
+        error(below, template - pair.reference, pair.grid, 255, None)
     return figure
 
 
@@ -168,7 +166,7 @@ def basins(degrees, strips):
 
 
 def leap(run, thetas):
-    """Where a run stands after each scale, and what it sees at some of them."""
+    """Where a run stands after each scale, and the hands as it has placed them after some of them."""
     figure = plt.figure(figsize=(6.4, 5.2))
     top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1])
     ax = top.subplots()
@@ -180,16 +178,11 @@ def leap(run, thetas):
     ax.set_yticks(range(-180, 1, 60))
     ax.invert_xaxis()
     ax.legend(loc="lower right")
-    first = next(iter(run.paths.values())).accepted
+    first, moved = next(iter(run.paths.values())).accepted, experiments.moved(run.problem)
     for panel, theta in zip(bottom.subplots(1, len(thetas)), thetas, strict=True):
         step = min(first, key=lambda step: abs(np.log(step.theta / theta)))
-        objective = run.problem.at(step.theta)
-        grid, moved = (
-            run.pair.grid,
-            objective.reference + objective.residual(step.w) / run.problem.omega.sqrt(),
-        )
-        pictures = (values.reshape(grid.shape) for values in (objective.reference, moved))
-        overlay(panel, *pictures, grid, f"θ = {number_text(step.theta)}")
+        title = f"after θ = {number_text(step.theta)}"
+        overlay(panel, run.pair.reference, moved(step.w), run.pair.grid, title)
     return figure
 
 
