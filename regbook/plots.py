@@ -242,7 +242,9 @@ def taylor_panels(tests: Mapping, orders: Sequence[int] = (0, 1, 2), size=(6.8, 
     for ax, (name, test) in zip(axes[0], tests.items(), strict=True):
         taylor(ax, {name: test}, orders)
         largest = float(test.errors[0].max())
-        ax.set(title=name, ylim=(largest * 1e-16, largest * 1e3))
+        ax.set(
+            title=name, ylim=(largest * 1e-16, largest * 1e7)
+        )  # above the curves there is room for the legend
         ax.legend(loc="upper left", fontsize=9)
     axes[0, 0].set_ylabel("remainder")
     return figure

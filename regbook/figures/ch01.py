@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from regbook.plots import COLORS, dots, error, image, taylor
-from regbook.text import counted, number_text, size_text
+from regbook.text import counted, number_text, signed, size_text
 
 # -------------------------------------------------------------------------------- costs
 
@@ -80,7 +80,7 @@ def microscope(values, quotient, relative_error, floors, exact, sweep, curves):
             plot.loglog(sweep, errors, ":" if both_sides else "-", lw=1.5, color=color, label=label)
         for kind, floor in floors.items():
             plot.axhline(floor, color=COLORS["blue" if kind is np.float64 else "orange"], lw=1, ls="--")
-        plot.axvline(h, color="0.3", lw=1.2)
+        plot.axvline(h, ymax=0.8, color="0.3", lw=1.2)
         plot.set(xlabel="h", xlim=(3e-17, 3), ylim=(1e-17, 1e7), title="relative error (dashed: AD)")
         plot.set_xticks([1e0, 1e-4, 1e-8, 1e-12, 1e-16])
         plot.set_yticks([1e-16, 1e-12, 1e-8, 1e-4, 1e0])
@@ -88,9 +88,11 @@ def microscope(values, quotient, relative_error, floors, exact, sweep, curves):
         plot.legend(loc="upper center", fontsize=9, ncols=2, columnspacing=0.8, handlelength=1.2)
         errors = relative_error(found, precision), relative_error(central, precision)
         return (
-            f"{np.dtype(precision).name}, h = {number_text(h)}: forward difference {found:.8g}, "
-            f"central {central:.8g}, true slope {exact[precision]:.8g}. Relative errors "
-            f"{size_text(errors[0])} and {size_text(errors[1])}; AD at worst {size_text(floors[precision])}."
+            f"{np.dtype(precision).name}, h = {number_text(h)}: "
+            + signed(f"forward difference {found:.8g}, central {central:.8g}, ")
+            + signed(f"true slope {exact[precision]:.8g}. Relative errors ")
+            + f"{size_text(errors[0])} and {size_text(errors[1])}; "
+            + f"AD at worst {size_text(floors[precision])}."
         )
 
     return draw
