@@ -28,6 +28,12 @@ WIDTH, NEAR = 2.0, 0.01  # of the spot; how near to the best w counts as arrived
 STARTS = {"near and bright": (4.5, 2.0), "far and faint": (8.5, 0.5)}
 
 
+def on_the_line(w: float) -> tuple[float, float]:
+    """The start (w, f) on the line between the two of STARTS."""
+    (w0, f0), (w1, f1) = STARTS.values()
+    return w, f0 + (f1 - f0) * (w - w0) / (w1 - w0)
+
+
 def spot_shape(w: torch.Tensor) -> torch.Tensor:
     """a(w) as a matrix with one column: the spot at w (1,), of brightness one, at the six pixels."""
     return torch.exp(-((PIXELS - w) ** 2) / (2 * WIDTH**2))[:, None]
@@ -207,6 +213,18 @@ def undrifted(made: Synthetic, one: Run) -> list[float]:
     """Image error (%) after each step of a run, the motion of template 0 undone."""
     pairs = zip(one.path, one.images, strict=True)
     return [100 * made.error(undone(made.problem, w, f)) for w, f in pairs]
+
+
+def drift(problem: SuperResolution, w: torch.Tensor) -> tuple[float, tuple[float, float]]:
+    """How template 0 has moved: by so many cells, mean over Ω; and how it is stretched along x and y."""
+    motion, h = problem.motions(w)[0], torch.tensor(problem.grid.spacing, dtype=w.dtype)
+    away = (problem.transform(motion, problem.points) - problem.points) / h
+    return float(away.norm(dim=1).mean()), (float(motion[0]) - 1, float(motion[3]) - 1)
+
+
+def drift_alone(made: Synthetic, one: Run) -> list[float]:
+    """By how much (%) the drift of template 0 after each step of a run would change the true image."""
+    return [100 * made.error(undone(made.problem, w, made.image)) for w in one.path]
 
 
 def penalty(problem: SuperResolution, w: torch.Tensor, f: torch.Tensor) -> float:

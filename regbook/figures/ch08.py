@@ -10,7 +10,7 @@ from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from regbook import plots
 from regbook.experiments import ch08 as experiments
 from regbook.plots import COLORS, look, show_image
-from regbook.text import counted, number_text
+from regbook.text import counted, number_text, signed
 
 SPAN = 90  # of the errors that are drawn, in grey values
 WALKERS = {
@@ -25,40 +25,70 @@ def _look(name):
     return look("unrolled" if name == "all of CG" else name)
 
 
-def valley(problem):
-    """The landscape of the spot with the three walkers, and how far each is from the best w."""
-    w, f = np.linspace(4, 9.5, 90), np.linspace(0, 2.3, 70)
+def _heights(problem, w, f):
+    """log₁₀ of the loss at all pairs of w and f."""
     columns = np.stack([experiments.at_spot(problem, v)[0] for v in w])
     residual = f[:, None, None] * columns - problem.b.numpy()
-    heights = np.log10(0.5 * (residual**2).sum(-1))
-    target = experiments.best_spot(problem)
-    all_walks = {start: experiments.walks(problem, *place) for start, place in experiments.STARTS.items()}
+    return np.log10(0.5 * (residual**2).sum(-1))
+
+
+def valley(problem):
+    """The landscape of the spot with the three walkers, one of them enlarged, and how far each has to go."""
+    w, f = np.linspace(4, 9.5, 90), np.linspace(0, 2.3, 70)
+    heights, target = _heights(problem, w, f), experiments.best_spot(problem)
+    known = {}
 
     def draw(figure, steps, place):
-        steps = round(steps)
-        left, right = figure.subplots(1, 2, width_ratios=[1.35, 1])
+        steps, place = round(steps), experiments.on_the_line(place)
+        if place not in known:
+            known[place] = experiments.walks(problem, *place)
+        figure.set_layout_engine("none")  # the same places in every frame, so that a frame is small
+        places = ((0.085, 0.23, 0.5, 0.75), (0.7, 0.58, 0.29, 0.36), (0.7, 0.12, 0.29, 0.36))
+        left, zoom, right = (figure.add_axes(place) for place in places)
         left.contourf(w, f, heights, np.linspace(-3.6, 0.6, 11), cmap="Greys_r", extend="both", alpha=0.75)
         left.plot(*target, "*", ms=15, color=COLORS["green"], mec="white", label="minimum")
         texts = []
-        for name, walk in all_walks[place].items():
+        for name, walk in known[place].items():
             color, mark = WALKERS[name]
             line = [point for corner in walk.corners[:steps] for point in corner]
-            if line:
-                left.plot(*np.array(line).T, color=COLORS[color], lw=1.8)
             here = walk.points[steps]
-            left.plot(*here, mark, ms=7, color=COLORS[color], mec="white", label=name)
+            for ax in (left, zoom):
+                if line:
+                    ax.plot(*np.array(line).T, color=COLORS[color], lw=1.8)
+                ax.plot(*here, mark, ms=7, color=COLORS[color], mec="white", label=name)
             distance = np.abs(walk.points[:, 0] - target[0]).clip(2e-5)
             right.semilogy(distance[: steps + 1], color=COLORS[color], lw=1.8)
             right.semilogy(steps, distance[steps], mark, ms=7, color=COLORS[color], mec="white")
             off = f"{abs(here[0] - target[0]):.3f} pixels" if np.isfinite(here[0]) else "nowhere near"
             texts.append(f"{name} {off}")
         left.set(xlim=(4, 9.5), ylim=(0, 2.3), xlabel="position w in pixels", ylabel="intensity f")
-        left.legend(loc="upper right", fontsize=8, frameon=True, framealpha=0.9, borderpad=0.3)
+        figure.legend(
+            *left.get_legend_handles_labels(), loc="lower center", bbox_to_anchor=(0.32, 0), ncols=2
+        )
+        large = _enlarge(zoom, known[place]["alternating"], steps)
+        zoom.set_title(
+            f"alternating, {large:.0f} times as large" if large > 1.5 else "alternating", fontsize=10
+        )
         right.axhline(experiments.NEAR, color="0.4", ls="--", lw=1)
-        right.set(xlim=(-0.5, 41), ylim=(1e-5, 20), xlabel="steps", ylabel="|w − best w| in pixels")
-        return f"After {counted(steps, 'step')}, from {place}. Off by: {', '.join(texts)}."
+        right.set(xlim=(-0.5, 41), ylim=(1e-5, 20), xlabel="steps", ylabel="|w − best w|, pixels")
+        return (
+            f"After {counted(steps, 'step')}, from w = {place[0]:.1f}, f = {place[1]:.2f}. "
+            f"Off by: {', '.join(texts)}."
+        )
 
     return draw
+
+
+def _enlarge(ax, walk, steps):
+    """Limits that show the last few steps of a walk, and how much larger they are than in the landscape."""
+    plots.bare(ax)
+    ax.spines[:].set(visible=True, color="#aab2ba")
+    centre = walk.points[steps]
+    moved = np.abs(walk.points[steps] - walk.points[max(steps - 1, 0)])
+    scale = max(3 * float(max(moved[0] / 2.75, moved[1] / 1.15)), 2e-3) if steps else 1.0
+    scale = min(scale, 1.0)
+    ax.set(xlim=centre[0] + np.array([-2.75, 2.75]) * scale, ylim=centre[1] + np.array([-1.15, 1.15]) * scale)
+    return 1 / scale
 
 
 # ---- D, its shadow, and what is left
@@ -163,20 +193,20 @@ def reconstructions(made, runs):
 
 
 def effects(table):
-    """Bars: error of the gradient, and of the Gauss-Newton matrix, at each w of a path."""
+    """The error of the gradient, and of the Gauss-Newton matrix, at each w of a path."""
 
     def draw(figure, steps):
         now = table[round(steps)]
         axes = figure.subplots(1, 2, sharey=True)
         for ax, what in zip(axes, ("gradient", "matrix"), strict=True):
-            for shift, rows, color in ((-0.2, "data", "orange"), (0.2, "full", "blue")):
+            for shift, rows, color, mark in ((-0.12, "data", "orange", "o"), (0.12, "full", "blue", "s")):
                 values = [max(now[rows, name][what], 2e-10) for name in experiments.JACOBIANS]
-                at = np.arange(3) + shift
                 label = "data block" if rows == "data" else "full residual"
-                ax.bar(at, values, 0.36, bottom=0, color=COLORS[color], label=label)
+                ax.plot(np.arange(3) + shift, values, mark, ms=9, color=COLORS[color], label=label)
             ax.set_yscale("log")
-            ax.set(ylim=(1e-10, 1e4), xticks=range(3))
+            ax.set(ylim=(1e-10, 1e4), xlim=(-0.5, 2.5), xticks=range(3))
             ax.set_xticklabels(["none", "Kaufman", "Golub-\nPereyra"])
+            ax.grid(False, axis="x")
             ax.axhspan(1e-10, 1e-6, color="0.9", zorder=0)
         axes[0].set(title="error of the gradient", ylabel="relative error")
         axes[1].set(title="error of JᵣᵀJᵣ")
@@ -209,7 +239,7 @@ def slow(made, one, floor):
 
 def taylor(residual, loss):
     """Remainders after the first-order term, of the residual and of the loss, one curve a kind."""
-    figure, axes = plt.subplots(1, 2, figsize=(6.8, 3.5))
+    figure, axes = plt.subplots(1, 2, figsize=(6.8, 4.3))
     titles = ("the residual, with Jᵣv", "the loss, with (Jᵣᵀr)ᵀv")
     for ax, tests, title in zip(axes, (residual, loss), titles, strict=True):
         for name, test in tests.items():
@@ -218,7 +248,7 @@ def taylor(residual, loss):
             ax.loglog(test.steps, test.errors[1], ms=size, lw=1.3, label=label, **look(name))
         bottom = min(float(test.errors[1].min()) for test in tests.values())
         ax.set(title=title, xlabel="step h", ylim=(bottom / 5, None))
-        ax.legend(fontsize=8, loc="lower right")
+        ax.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.22))
     axes[0].set_ylabel("remainder")
     return figure
 
@@ -226,10 +256,10 @@ def taylor(residual, loss):
 # ---- the gauge
 
 
-def drifting(made, one, held, pulled):
+def drifting(made, one, held, pulled, alone):
     """Template 0 free: where it went, the error image, and the error over the steps.
 
-    pulled: the errors with the drift undone.
+    pulled: the errors with the drift undone. alone: what the drift would do to the true image.
     """
     problem, truth, grid = made.problem, made.image, made.problem.grid
     seen = torch.cartesian_prod(torch.linspace(2, 18, 5), torch.linspace(2.5, 22.5, 5)).double()
@@ -246,15 +276,18 @@ def drifting(made, one, held, pulled):
             (one.error, "vermillion", "-", "template 0 free"),
             (pulled, "orange", "--", "the same, drift undone"),
             (held.error, "blue", "-", "template 0 held"),
+            (alone, "black", ":", "the drift alone"),
         ):
             right.plot(values, style, color=COLORS[color], label=label)
             right.plot(k, values[min(k, len(values) - 1)], "o", ms=6, color=COLORS[color])
-        right.set(xlabel="step", ylabel="image error, %", xlim=(-0.5, 40), ylim=(8, 20))
+        right.set(xlabel="step", ylabel="image error, %", xlim=(-0.5, 40.5), ylim=(0, 27))
         right.legend(loc="upper right", fontsize=9)
-        cells = ((move / 10).norm(dim=1) / grid.spacing[0]).mean()
-        return (
-            f"After {k} steps: loss {one.loss[k]:.3f}, image error {one.error[k]:.2f} %, with the drift "
-            f"undone {pulled[k]:.2f} %. Template 0 has moved by {cells:.3f} cells on average."
+        cells, (along_x, along_y) = experiments.drift(problem, one.path[k])
+        return signed(
+            f"After {counted(k, 'step')}: loss {one.loss[k]:.3f}, image error {one.error[k]:.2f} %, with the "
+            f"drift undone {pulled[k]:.2f} %. Template 0 has moved by {cells:.2f} cells on average, and is "
+            f"stretched by {100 * along_x:.1f} % along x, {100 * along_y:.1f} % along y. This alone would "
+            f"change the true image by {alone[k]:.1f} %."
         )
 
     return draw

@@ -8,7 +8,8 @@ import torch
 from regbook import paper
 from regkit import data
 from regkit.templates import register_templates, synthetic
-from tests.book.camera import (
+
+from .camera import (
     CELLS,
     SPACING,
     STILL,

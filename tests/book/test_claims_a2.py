@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.book.camera import SPACING, all_slopes, shifted, standard
+from .camera import SPACING, all_slopes, shifted, standard
 
 
 def test_claim_a_sixteenth_of_a_pixel_fills_the_rank():

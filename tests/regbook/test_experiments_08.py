@@ -51,6 +51,12 @@ def test_walkers_make_the_steps_that_they_are_named_after():
     assert there[0] == pytest.approx(w + step)
 
 
+def test_starts_lie_on_a_line_between_the_two_named_ones():
+    ends = ch08.STARTS.values()
+    assert [ch08.on_the_line(w) for w, _ in ends] == list(ends)
+    assert ch08.on_the_line(6.5) == pytest.approx(tuple(np.mean(list(ends), axis=0)))
+
+
 def test_arrivals_are_for_good():
     problem = ch08.spot()
     target = ch08.best_spot(problem)[0]
@@ -119,6 +125,13 @@ def test_a_drift_is_undone(hand):
     run = ch08.Run(*[np.zeros(1)] * 3, [image.reshape(-1)], [w])
     assert ch08.undrifted(free, run)[0] == pytest.approx(100 * free.error(back))
     assert made.error(back) < 0.5 * made.error(image)
+    alone = ch08.drift_alone(free, run)[0]
+    expected = torch.cat([free.image[1:], torch.zeros(1, 12).double()])  # looked at one cell further
+    assert alone == pytest.approx(100 * free.error(expected), rel=0.05)
+    w[0] = 1.1
+    cells, stretched = ch08.drift(free.problem, w)
+    middle = [1 + 0.1 * (k + 0.5) for k in range(12)]  # cells along x, by the shift and by the stretch
+    assert cells == pytest.approx(np.mean(middle)) and stretched == pytest.approx((0.1, 0.0))
 
 
 def test_the_penalty_is_its_part_of_the_loss(hand):
