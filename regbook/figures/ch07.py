@@ -30,15 +30,16 @@ def hook(image, grid):
     def draw(figure, images, moved):
         images = round(images)
         problem, f = made[moved].problem, full[moved].solve(1e-2, images)
-        left, middle, right = figure.add_gridspec(1, 3, width_ratios=[1.35, 1, 1])
-        small = left.subgridspec(2, 3, wspace=0.08, hspace=0.08).subplots()
+        left, beside = figure.subfigures(1, 2, width_ratios=[1.35, 2])  # read as one, also on a phone
+        small = left.subplots(2, 3)
+        middle, right = beside.subplots(1, 2)
         for k, ax in enumerate(small.flat):
             picture(ax, problem.templates[k], problem.coarse).set_alpha(1.0 if k < images else 0.25)
             color = COLORS["vermillion"] if k < images else "0.85"
             ax.spines[:].set(visible=True, color=color, linewidth=1.6)
         small[0, 1].set_title(f"{images} of 6 images")
-        picture(figure.add_subplot(middle), f, grid, "fine image")
-        error(figure.add_subplot(right), f - image.reshape(-1), grid, SPAN)
+        picture(middle, f, grid, "fine image")
+        error(right, f - image.reshape(-1), grid, SPAN)
         off, pixels = 100 * made[moved].error(f), images * problem.coarse.count
         return (
             f"{counted(images, 'image')}, moved {moved}: {pixels} measurements for {grid.count} unknowns. "
