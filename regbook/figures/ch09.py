@@ -132,8 +132,8 @@ def luck(toy, last=20):
         ax.plot([before, before], here, "o", ms=8, color=COLORS["blue"])
         ax.set(xlabel="iterations before the restart", ylabel="relative error", ylim=(1e-16, 1e7))
         ax.text(counts[highest] + 12, tangents[highest], "its tangent", color=COLORS["vermillion"])
-        ax.text(0, 1e-9, "x before the restart", color=COLORS["black"])
-        ax.text(counts[-1], 2, "a tangent of 0", color="0.35", ha="right", va="bottom")
+        ax.text(0, 2e-15, "x before the restart", color=COLORS["black"])
+        ax.text(counts[-1], 2, "none", color="0.35", ha="right", va="bottom")
         of_x, of_tangent = map(number_text, here)
         return f"Restart after {before} iterations: the error of x is {of_x}, of its tangent {of_tangent}."
 
