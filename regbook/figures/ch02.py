@@ -78,7 +78,7 @@ def filter_curves():
     for theta, color in ((1e-1, "sky"), (10, "orange"), (1e3, "vermillion")):
         gain = 1 / (1 + theta * mu_of(FREQUENCIES))
         right.semilogx(2 * np.pi / FREQUENCIES, gain, color=COLORS[color], label=f"θ = {theta:g}")
-    right.set(xlabel="wavelength in cells", ylabel="contrast kept", xlim=(2, 200))
+    right.set(xlabel="wavelength in cells", ylabel="contrast kept", xlim=(2, 3000))
     left.legend(loc="upper left")
     right.legend(loc="lower right")
     return figure

@@ -50,7 +50,8 @@
     const ratio = Math.max(f, r) / Math.min(f, r);
     const verdict = f === r ? "Both cost the same."
       : `${f < r ? "Forwards" : "Reverse"} needs ${ratio.toFixed(ratio < 10 ? 1 : 0)} times fewer.`;
-    return `n = ${kit.whole(n)} inputs, m = ${kit.whole(m)} outputs. ` +
+    const several = (count, one) => `${kit.whole(count)} ${one}${count === 1 ? "" : "s"}`;
+    return `n = ${several(n, "input")}, m = ${several(m, "output")}. ` +
       `Multiplications: ${kit.whole(f)} forwards, ${kit.whole(r)} in reverse. ${verdict}`;
   };
   const widest = 10 ** data.log_max, dearest = 2 * k * widest ** 2;
