@@ -3,7 +3,7 @@
 (root, data, kit) => {
   const W = 420, H = 330, left = 46, right = 12, top = 14, bottom = 44;
   const { text, card } = kit.colors;
-  const text12 = kit.text({ "font-size": 12 });
+  const names = kit.text({ "font-size": 13.5 });
   const svg = kit.drawing(W, H, { style: "max-width:720px;margin:0 auto" });
   const plot = kit.plot({ svg, box: [left, top, W - right, H - bottom],
     x: { low: 5, high: 60000, scale: "log", ticks: [10, 100, 1000, 10000], text: kit.whole, rules: true,
@@ -20,7 +20,7 @@
     const ahead = line(1.2, 0.45), spent = line(2.6, 1);
     const dot = plot.dot({ r: 4.5, fill: stroke, stroke: card, "stroke-width": 1 });
     const halo = { stroke: card, "stroke-width": 3, "paint-order": "stroke", "stroke-linejoin": "round" };
-    const tag = text12(0, 0, curve.name, { fill: stroke, "text-anchor": "start", "font-weight": 600, ...halo });
+    const tag = names(0, 0, curve.name, { fill: stroke, "text-anchor": "start", "font-weight": 600, ...halo });
     const group = plot.add(kit.svg("g", {}, ahead.node, spent.node, dot.node, tag));
     ahead(points);
     const box = kit.el("input", { type: "checkbox", checked: curve.on, autocomplete: "off", onchange: () => draw() });
@@ -34,7 +34,7 @@
 
   // The name of a curve stands at one of its points, where it hides least of the others.
   const place = (shown) => {
-    const taken = [], high = 13, wide = (name) => 6.6 * name.length + 6;
+    const taken = [], high = 13, wide = (name) => 7.5 * name.length + 6;
     const lines = shown.map(({ points }) => points.flatMap(([p, e], i) => {
       const [q, f] = points[Math.min(i + 1, points.length - 1)];
       return [0, 1, 2, 3, 4, 5].map((t) => [plot.px(p) + (t / 6) * (plot.px(q) - plot.px(p)),
