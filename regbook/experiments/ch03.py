@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
 import numpy as np
 import torch
 
-from regkit import Grid, evaluate
-from regkit.data import Pair
+from regkit import Grid, coefficients, evaluate
+from regkit.data import Pair, mri
 from regkit.optimize import gauss_newton, gradient_descent, newton_trust
 from regkit.registration import Registration
 from regkit.transforms import Affine, Transform
@@ -118,6 +119,41 @@ class TwoPixels:
     def curvatures(self, w) -> dict:
         """What each method takes for the second derivative."""
         return {"Gauss-Newton": 4 * w**2 + 4 * (1 + w) ** 2, "Newton": 12 * w**2 + 12 * w - 4}
+
+
+# ------------------------------------------------------------------------------------ images, and a clock
+
+
+def head_pair(size: int) -> tuple[torch.Tensor, torch.Tensor, Grid, Affine, torch.Tensor]:
+    """A slice through a head, and its copy: turned by 8°, stretched, sheared and shifted.
+
+    Returns:
+        tuple: image (size, size), copy (size, size), their grid, the transformation, and the true w (6,).
+    """
+    image, grid = mri(size)
+    about = Affine(center=middle(grid))
+    A = rotation(8) @ torch.tensor([[1.06, 0.08], [0.0, 0.95]], dtype=torch.float64)
+    w_true = torch.cat([A.flatten(), A.new_tensor([6.0, -4.0])])
+    copy = evaluate(coefficients(image, 0.0), grid, about(w_true, grid.points()))
+    return image, copy.reshape(grid.shape), grid, about, w_true
+
+
+def pattern(points: torch.Tensor, grey: float) -> torch.Tensor:
+    """Grey values at points (n, 2): waves that fade out around (10, 10), on an even background."""
+    z = points - 10
+    fade = torch.exp(-0.5 * z.square().sum(1) / 2.5**2)
+    return grey + 60 * fade * torch.cos(1.5 * z[:, 0]) * torch.cos(1.1 * z[:, 1])
+
+
+def seconds(f: Callable[[], object], repeats: int = 7) -> float:
+    """Median time of one call of f, after one call to warm up."""
+    f()
+    times = []
+    for _ in range(repeats):
+        begin = perf_counter()
+        f()
+        times.append(perf_counter() - begin)
+    return float(np.median(times))
 
 
 # ------------------------------------------------------------------------------------ what pulls

@@ -7,7 +7,7 @@ import torch
 from regbook.experiments import ch03 as experiments
 from regbook.experiments.ch03 import moved
 from regbook.plots import COLORS, ERROR_MAP, bare, error, image, look
-from regbook.text import signed
+from regbook.text import counted, signed
 from regkit.registration import Registration
 
 
@@ -37,7 +37,7 @@ def comes_home(pair, objective, found):
         axes[2].set(title="loss, % of the start", xlabel="iteration", xlim=(-1, 45), ylim=(0.05, 150))
         axes[2].set(yticks=(0.1, 1, 10, 100), yticklabels=("0.1", "1", "10", "100"))
         return (
-            f"Turned by {angle:g}°. Newton stops after {run.iterations} iterations, "
+            f"Turned by {angle:g}°. Newton stops after {counted(run.iterations, 'iteration')}, "
             f"{'converged' if run.converged else 'not converged'}. Loss {losses[-1]:.2g} % of the start, "
             f"{end:.2f} cm from the true map: {'home' if found.home(angle) else 'not home'}."
         )
@@ -150,8 +150,9 @@ def landscape(pair, objective, slide):
         counts = run.evaluations
         name = method[0].upper() + method[1:]
         return signed(
-            f"{name} from {angle:g}° and {slide:g} cm: {run.iterations} iterations, "
-            f"{counts['loss']} losses, {counts['gradient']} gradients, {counts['hessian']} Hessians. "
+            f"{name} from {angle:g}° and {slide:g} cm: {counted(run.iterations, 'iteration')}, "
+            f"{counted(counts['loss'], 'loss', 'losses')}, {counted(counts['gradient'], 'gradient')}, "
+            f"{counted(counts['hessian'], 'Hessian')}. "
             f"It ends at {turn:.1f}° and {shift:.2f} cm, {where}, "
             f"with {100 * run.loss / run.history[0].loss:.2g} % of its loss."
         )
@@ -174,10 +175,11 @@ def digits(image, grid, reference, transform, start):
         residual = found.objective.residual(found.w_star) / grid.cell_volume**0.5
         error(picture, residual, grid, 120, "residual")
         late = found.seven("Gauss-Newton")
+        held = f"{100 * found.share:.2g} %" if found.share > 1e-9 else "nothing"
         return signed(
             f"Contrast of the reference × {contrast:g}, θ = {theta:g}. The residual at the minimiser holds "
-            f"{100 * found.share:.2g} % of the energy of the reference. "
-            f"Seven digits: Newton after {found.seven('Newton, trust region')} iterations, "
+            f"{held} of the energy of the reference. "
+            f"Seven digits: Newton after {counted(found.seven('Newton, trust region'), 'iteration')}, "
             f"Gauss-Newton after {late if late is not None else 'more than 40'}. "
             f"Near the minimiser Gauss-Newton multiplies its error by {found.factor:.2f}."
         )

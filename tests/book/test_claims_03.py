@@ -19,11 +19,7 @@ pytestmark = pytest.mark.usefixtures("double_precision")
 
 def head(size=64, contrast=1.0):
     """The image of the chapter, and its copy: moved by 8°, a stretch, a shear and a shift."""
-    image, grid = data.mri(size)
-    about = Affine(center=(128, 128))
-    A = experiments.rotation(8) @ torch.tensor([[1.06, 0.08], [0.0, 0.95]])
-    w_true = torch.cat([A.flatten(), torch.tensor([6.0, -4.0])])
-    moved = evaluate(coefficients(image, 0.0), grid, about(w_true, grid.points())).reshape(grid.shape)
+    image, moved, grid, about, _ = experiments.head_pair(size)
     return image, contrast * moved, grid, about
 
 
@@ -152,10 +148,8 @@ def test_claim_newton_doubles_its_digits():
 
 def test_claim_without_a_residual_gauss_newton_doubles_too():
     """Plain steps by NumPy's least squares, at θ = 0, where the reference is the moved template itself."""
-    image, moved, grid, about = head()
+    image, moved, grid, about, w_true = experiments.head_pair(64)
     objective = Registration(image, moved, grid, about).at(0.0)
-    A = experiments.rotation(8) @ torch.tensor([[1.06, 0.08], [0.0, 0.95]])
-    w_true = torch.cat([A.flatten(), torch.tensor([6.0, -4.0])])
     assert float(objective.residual(w_true).norm()) < 1e-9 * float(objective.reference.norm())
     scale = torch.tensor([1.0, 1.0, 1.0, 1.0, 128.0, 128.0])
     w, digits = w_true + 2e-3 * scale * torch.tensor([1.0, -1.0, 1.0, 1.0, 1.0, -1.0]), []
@@ -215,9 +209,6 @@ def test_folded_answers_about_the_hands(hands):
     assert [home(method, 80) for method in experiments.METHODS] == [True, False, False]
     _, slide, run = end("gradient descent", 100)
     assert abs(slide) > 25 and run.loss < run.history[0].loss and not run.converged
-    for method in experiments.METHODS:
-        for degrees in (-150, 150):
-            assert abs(end(method, degrees)[0]) > 150
 
 
 def test_claim_a_bright_background_is_an_edge():

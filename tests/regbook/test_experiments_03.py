@@ -133,3 +133,29 @@ def test_basins_are_numbered_by_how_many_starts_end_in_them(pair):
     for w, loss in zip(found.ends, found.loss, strict=True):
         assert float(one.loss(w)) == pytest.approx(first * loss)
     assert float(one.gradient(found.ends[0]).norm()) < 1e-3 * first
+
+
+def test_the_copy_of_the_head_is_the_head_where_the_true_map_looks():
+    """In complex numbers there are no matrices to mistake; the loss at the true w is that of two splines."""
+    image, copy, grid, about, w_true = ch03.head_pair(32)
+    x = grid.points()
+    z = torch.view_as_complex((x - 128).contiguous())
+    stretched = torch.complex(1.06 * z.real + 0.08 * z.imag, 0.95 * z.imag)
+    turned = stretched * complex(math.cos(math.radians(8)), math.sin(math.radians(8)))
+    torch.testing.assert_close(about(w_true, x), torch.view_as_real(turned) + torch.tensor([134.0, 124.0]))
+    one = Registration(image, copy, grid, about).at(0.0)
+    assert float(one.loss(w_true)) < 1e-15 * float(one.loss(about.identity()))
+
+
+def test_a_pattern_fades_into_its_grey():
+    far, middle = torch.tensor([[0.0, 0.0], [20.0, 10.0]]), torch.tensor([[10.0, 10.0]])
+    assert ch03.pattern(middle, 128).item() == 188
+    torch.testing.assert_close(ch03.pattern(far, 128), torch.full((2,), 128.0), rtol=0, atol=0.1)
+    wave = ch03.pattern(torch.tensor([[10 + math.pi / 3, 10.0]]), 5.0).item()
+    assert wave == pytest.approx(5, abs=1e-9)
+
+
+def test_the_clock_warms_up_and_takes_the_median(monkeypatch):
+    ticks, calls = iter([0, 5, 10, 12, 20, 90.0]), []
+    monkeypatch.setattr(ch03, "perf_counter", lambda: next(ticks))
+    assert ch03.seconds(lambda: calls.append(1), repeats=3) == 5 and len(calls) == 4
