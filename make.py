@@ -26,7 +26,7 @@ def help(*_: str) -> None:
     """Show this list"""
     me = "make" if "MAKELEVEL" in os.environ else "python make.py"
     for name, command in COMMANDS.items():
-        print(f"  {me} {name:8}{command.__doc__}")
+        print(f"  {me} {name:9}{command.__doc__}")
 
 
 def book(*_: str) -> None:
@@ -104,6 +104,11 @@ def pins(*options: str) -> None:
     run(sys.executable, "tools/pins.py", *options)
 
 
+def versions(*words: str) -> None:
+    """Test regkit with the oldest and the newest dependencies that are allowed, or with oldest or newest"""
+    run(sys.executable, "tools/versions.py", *words)
+
+
 def chapter(*words: str) -> None:
     """Write a new chapter to start from, with all that belongs to it: chapter 11 topic"""
     run(sys.executable, "tools/new_chapter.py", *words)
@@ -115,7 +120,10 @@ def clean(*_: str) -> None:
         shutil.rmtree(ROOT / name, ignore_errors=True)
 
 
-COMMANDS = {f.__name__: f for f in (help, book, test, check, lint, lab, serve, records, pins, chapter, clean)}
+COMMANDS = {
+    f.__name__: f
+    for f in (help, book, test, check, lint, lab, serve, records, pins, versions, chapter, clean)
+}
 
 
 # ---------------------------------------------------------------------------------------- what they use

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from regkit._require import require
+from regkit._twice import Once
 from regkit.operators import Map
 
 
@@ -123,22 +124,28 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: torch.Tensor) -> None:
         """Keep x and the maps."""
-        x, _, *ctx.maps = inputs
-        ctx.save_for_backward(x)
-        ctx.save_for_forward(x)
+        x, w, *ctx.maps = inputs
+        ctx.save_for_backward(x, w)
+        ctx.save_for_forward(x, w)
         ctx.set_materialize_grads(False)
 
     @staticmethod
     def _slope(ctx: Any) -> torch.Tensor:
         shape = tuple(ctx.saved_tensors[0].shape)
         require(len(shape) == 1, f"expected a vector x for a derivative in w, got columns, {shape}")
-        return _Linear.apply(ctx.saved_tensors[0].detach(), None, ctx.maps[2], None, None)
+        x, w = ctx.saved_tensors
+        return Once.apply(_Linear.apply(x.detach(), None, ctx.maps[2], None, None), x, w)
+
+    @staticmethod
+    def _again(ctx: Any, part: torch.Tensor) -> torch.Tensor:
+        w = ctx.saved_tensors[1]
+        return part if w is None or ctx.maps[2] is None else Once.apply(part, w)
 
     @staticmethod
     def jvp(ctx: Any, x_dot: torch.Tensor | None, w_dot: torch.Tensor | None, *_) -> torch.Tensor:
         """A ẋ + D(x) ẇ."""
         A, At, D = ctx.maps
-        parts = [] if x_dot is None else [_Linear.apply(x_dot, None, A, At, None)]
+        parts = [] if x_dot is None else [_Linear._again(ctx, _Linear.apply(x_dot, None, A, At, None))]
         parts += [] if w_dot is None or D is None else [_Linear._slope(ctx) @ w_dot]
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
@@ -146,7 +153,7 @@ class _Linear(torch.autograd.Function):
     def backward(ctx: Any, y_bar: torch.Tensor) -> tuple:
         """Aᵀ ȳ and D(x)ᵀ ȳ."""
         (A, At, D), (for_x, for_w, *_) = ctx.maps, ctx.needs_input_grad
-        x_bar = _Linear.apply(y_bar, None, At, A, None) if for_x else None
+        x_bar = _Linear._again(ctx, _Linear.apply(y_bar, None, At, A, None)) if for_x else None
         w_bar = _Linear._slope(ctx).T @ y_bar if for_w and D is not None else None
         return x_bar, w_bar, None, None, None
 
@@ -166,7 +173,9 @@ def apply_linear(
     w: torch.Tensor | Dual | None = None,
     D: Map | None = None,
 ) -> torch.Tensor | Dual:
-    """A(w) x by plain functions, differentiable once in x and w: by torch.func, or if they are ``Dual``.
+    """A(w) x by plain functions, differentiable in x and w: by torch.func, or if they are ``Dual``.
+
+    Where A depends on w there is one derivative; a second one is refused.
 
     Args:
         x (n,) or (n, k): a tensor or a ``Dual``.
@@ -177,6 +186,9 @@ def apply_linear(
 
     Returns:
         A(w) x, a ``Dual`` if x or w is one.
+
+    Raises:
+        ValueError: when a derivative in w is differentiated again.
 
     Example:
         >>> M = torch.tensor([[1.0, 2.0], [3.0, 4.0]])

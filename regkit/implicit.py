@@ -24,6 +24,7 @@ from functools import cached_property, partial
 import torch
 
 from regkit._require import require
+from regkit._twice import ImplicitSolve
 from regkit.dual import apply_linear
 from regkit.linear import CG, Solution, Solver, State, iterate, require_solver
 from regkit.operators import FunctionOperator, Map, Operator
@@ -123,8 +124,8 @@ class Frozen(Derivative):
 class Implicit(Derivative):
     """A ẋ = ḃ − Ȧ x, solved for all tangents at once.
 
-    The error is that of this solve, and what the error of x adds. It can be differentiated once: a
-    second derivative of it is wrong.
+    The error is that of this solve, and what the error of x adds. By ``solve`` it can be differentiated
+    as often as A can: each derivative is an implicit solve again.
 
     Args:
         solver: of the tangents; the one that computed x if None. ``Implicit(CG.fixed(20))`` spends
@@ -290,7 +291,8 @@ def solve(
 ) -> torch.Tensor:
     """x(w) with A(w) x = b(w), with the derivative of your choice.
 
-    Differentiable in forward or reverse mode, or with w and b as ``Dual``. ``vmap`` over b runs one
+    Differentiable in forward or reverse mode in w and b, or with these as ``Dual``: all that A depends on,
+    and is to be differentiated by, is in w. ``vmap`` over b runs one
     batched solve. ``vmap`` over w needs an A of torch operations, and ``Implicit`` cannot be
     differentiated under it (use a loop, or ``Unrolled``). Under ``vmap`` no run ends before its
     limit, and a breakdown goes unseen.
@@ -324,13 +326,21 @@ def solve(
     )
     derivative.check(solver)
 
-    def frozen(
-        x: torch.Tensor,
-    ) -> torch.Tensor:  # w is detached here and not before: torch.func may call this at another of its levels
-        return A(w.detach(), x)
+    def system(w: torch.Tensor, b: torch.Tensor, x0: torch.Tensor | None = None) -> System:
+        frozen = partial(A, w)
+        return System(FunctionOperator((len(b), len(b)), frozen, frozen), b, x0, solver)
 
-    numbers = FunctionOperator((b.shape[0], b.shape[0]), frozen, frozen)
-    return derivative.solution(System(numbers, b.detach(), x0, solver), partial(A, w), b)
+    if type(derivative) is Implicit and isinstance(w, torch.Tensor) and isinstance(b, torch.Tensor):
+        shared = {}  # what the solver prepares serves x and all its tangents
+
+        def first(w: torch.Tensor, b: torch.Tensor, x0: torch.Tensor | None) -> torch.Tensor:
+            return shared.setdefault("first", system(w, b, x0)).x
+
+        def later(w: torch.Tensor, b: torch.Tensor, x0: None) -> torch.Tensor:
+            return shared["first"].inverse(derivative.solver)(b)
+
+        return ImplicitSolve.apply(w, b, None if x0 is None else x0.detach(), A, first, later)
+    return derivative.solution(system(w.detach(), b.detach(), x0), partial(A, w), b)
 
 
 def least_squares(

@@ -8,6 +8,7 @@ look at or to test.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -356,3 +357,22 @@ class ParametricOperator(Operator):
     def normal_derivative(self, x: torch.Tensor) -> torch.Tensor:
         """∂(A(w)ᵀA(w) x)/∂w at fixed x, E(A x) + Aᵀ D(x), (n, p)."""
         return self.adjoint_derivative(self.forward(x)) + self.adjoint(self.derivative(x))
+
+
+def solve_scaled(H: torch.Tensor, b: torch.Tensor) -> torch.Tensor | None:
+    """H⁻¹ b by Cholesky, with H scaled to a unit diagonal; None if H is singular to rounding, or not finite.
+
+    Args:
+        H (p, p): symmetric.
+        b (p,): the right-hand side.
+
+    Example:
+        >>> import torch
+        >>> solve_scaled(torch.tensor([[2.0, 0.0], [0.0, 1e6]]), torch.tensor([2.0, 1e6]))
+        tensor([1., 1.])
+    """
+    scale = H.diagonal().clamp(min=1e-30 * float(H.diagonal().max())).sqrt()
+    factor, info = torch.linalg.cholesky_ex(H / (scale[:, None] * scale))
+    if info or not factor.diagonal().min() > 4 * math.sqrt(torch.finfo(H.dtype).eps):
+        return None
+    return torch.cholesky_solve((b / scale)[:, None], factor)[:, 0] / scale

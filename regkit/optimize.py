@@ -24,7 +24,7 @@ import torch
 
 from regkit._require import require, require_words
 from regkit.linear import Solver, require_solver
-from regkit.operators import Operator
+from regkit.operators import Operator, solve_scaled
 from regkit.problems import Counted, Kind, Objective, Point
 from regkit.runs import Result, Run
 
@@ -48,7 +48,8 @@ def newton_trust(
         objective: with second derivatives of the kind ``hessian``.
         w (p,): the start.
         hessian: "exact" or "gauss-newton".
-        radius: the first Δ, in the norm of w, which then adapts.
+        radius: the first Δ, in the norm of w, which then adapts. In "exact" a parameter whose unit is very
+            small or large is measured by what changes J by J.
         subproblem: "exact" for SciPy's ``trust-exact``, which factorises H; "krylov" for conjugate
             gradients that stop early (Steihaug, Toint) and need only products with H: for thousands
             of parameters.
@@ -84,14 +85,15 @@ def newton_trust(
 
 def _factorised(run: Run, radius: float) -> None:
     """The iterations of ``newton_trust`` by SciPy."""
-    trial, asked = run.point, run.point.w.numpy(force=True).astype(float)
+    unit = _units(run)
+    trial, asked = run.point, (run.point.w / unit).numpy(force=True).astype(float)
 
     def at(x: np.ndarray) -> Counted:
         """SciPy asks for loss, gradient and Hessian at one x after the other: they share a point."""
         nonlocal trial, asked
         if not np.array_equal(x, asked):
             asked = x.copy()
-            trial = run.evaluate(torch.from_numpy(asked).to(run.point.w, copy=True))
+            trial = run.evaluate(torch.from_numpy(asked).to(run.point.w, copy=True) * unit)
         return trial
 
     def loss(x: np.ndarray) -> float:
@@ -116,18 +118,24 @@ def _factorised(run: Run, radius: float) -> None:
     end = scipy.optimize.minimize(
         loss,
         asked,
-        jac=lambda x: array(at(x).gradient),
-        hess=lambda x: array(at(x).hessian(run.kind)),
+        jac=lambda x: array(at(x).gradient * unit),
+        hess=lambda x: array(at(x).hessian(run.kind) * (unit[:, None] * unit)),
         method="trust-exact",
         callback=note,
         options={"initial_trust_radius": radius, "gtol": 0.0, "maxiter": run.limit + 1},
     )
     # SciPy sees no decrease promised. That is an end only if Newton's step promises none either.
-    s = _solve(run.point.hessian(run.kind), -run.point.gradient)
-    smallest = max(run.ftol, torch.finfo(run.point.w.dtype).eps) * abs(run.point.loss)
-    if end.status == 2 and s is not None and -0.5 * float(run.point.gradient @ s) <= smallest:
+    smallest = max(run.tiny(run.point.loss), run.eps * abs(run.point.loss))
+    if end.status == 2 and run.newton(run.point)[1] <= smallest:
         run.stop(f"loss: rounding hides any further decrease ({end.message})", True)
     run.stop(f"step: stalled, the model's minimiser was not found ({end.message})")
+
+
+def _units(run: Run) -> torch.Tensor:
+    """What counts as 1 in each parameter: 1, or √(2J/|Hᵢᵢ|), which changes J by J, if that is far from 1."""
+    natural = (2 * run.start / run.point.hessian(run.kind).diagonal().abs()).sqrt()
+    far = natural.isfinite() & (natural > 0) & ((natural < 1e-5) | (natural > 1e5))
+    return torch.where(far, natural, 1.0)
 
 
 def _finite(run: Run) -> bool:
@@ -335,7 +343,7 @@ def gauss_newton(
 def _direction(point: Counted, solver: Solver | None) -> torch.Tensor | None:
     """−H⁻¹g, or None if H is singular."""
     if solver is None:
-        return _solve(point.hessian("gauss-newton"), -point.gradient)
+        return solve_scaled(point.hessian("gauss-newton"), -point.gradient)
     apply = solver.prepare(point.curvature("gauss-newton"))
     try:
         return apply(-point.gradient).checked()
@@ -378,19 +386,10 @@ def _line_search(run: Run, direction: torch.Tensor, t: float) -> float:
     promised, trial = -t * slope / 2, run.evaluate(point.w + t * direction)
     while not trial.loss <= point.loss + 1e-4 * t * slope:  # also for NaN
         t /= 2
-        if not (promised > run.ftol * point.loss and t * length > run.xtol):  # also for NaN
-            run.note(None, t * length, t, promised)
+        if not (promised > run.tiny(point.loss) and t * length > max(run.xtol, run.eps) * run.longest):
+            run.note(None, t * length, t, promised)  # it may say that Newton's step promises nothing
             run.stop("step: stalled, no step in the search direction lowers the loss")
             return t
         trial = run.evaluate(point.w + t * direction)
     run.note(trial, t * length, t, promised)
     return t
-
-
-def _solve(H: torch.Tensor, b: torch.Tensor) -> torch.Tensor | None:
-    """H⁻¹ b by Cholesky, with H scaled to a unit diagonal; None if H is singular to rounding."""
-    scale = H.diagonal().clamp(min=1e-30 * float(H.diagonal().max())).sqrt()
-    factor, info = torch.linalg.cholesky_ex(H / (scale[:, None] * scale))
-    if info or not factor.diagonal().min() > 4 * math.sqrt(torch.finfo(H.dtype).eps):
-        return None
-    return torch.cholesky_solve((b / scale)[:, None], factor)[:, 0] / scale

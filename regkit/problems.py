@@ -85,7 +85,7 @@ class Counted:
     """A point whose values are computed once each, when first asked for, kept, and counted.
 
     Args:
-        point: any ``Point``. What else it knows, such as a residual, is passed on.
+        point: any ``Point``, afterwards ``alone``. What else it knows, such as a residual, is passed on.
         counts: where loss, gradient and Hessian are counted; None counts for this point alone.
 
     Example:
@@ -97,36 +97,36 @@ class Counted:
 
     def __init__(self, point: Point, counts: Counter[str] | None = None):
         self.w, self.counts = point.w, Counter() if counts is None else counts
-        self._point, self._hessians = point, {}
+        self.alone, self._hessians = point, {}
 
     def __getattr__(self, name: str):
-        if name.startswith("_"):  # while an object is copied it has none of its own attributes yet
+        if name.startswith("_") or name == "alone":  # while it is copied it has no attributes of its own yet
             raise AttributeError(name)
-        return getattr(self._point, name)
+        return getattr(self.alone, name)
 
     @cached_property
     def loss(self) -> float:
         """J(w) as a number."""
         self.counts["loss"] += 1
-        return float(self._point.loss)
+        return float(self.alone.loss)
 
     @cached_property
     def gradient(self) -> torch.Tensor:
         """∇J(w), (p,)."""
         self.counts["gradient"] += 1
-        return self._point.gradient
+        return self.alone.gradient
 
     def hessian(self, kind: Kind = "exact") -> torch.Tensor:
         """∇²J(w) or its Gauss-Newton part, (p, p)."""
         if kind not in self._hessians:
             self.counts["hessian"] += 1
-            self._hessians[kind] = self._point.hessian(kind)
+            self._hessians[kind] = self.alone.hessian(kind)
         return self._hessians[kind]
 
     def curvature(self, kind: Kind = "exact") -> Operator:
         """The same as an operator; it is not kept, for it may hold all that its products need."""
         self.counts["hessian"] += 1
-        return self._point.curvature(kind)
+        return self.alone.curvature(kind)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,13 +3,19 @@
 Every method of ``optimize`` takes these limits, and ``Result.message`` names the one that ended the run:
 
     gtol = 1e-9        gradient     ‖∇J(w)‖ ≤ gtol · J(w₀)              converged
-    xtol = 1e-12       step         ‖step‖ ≤ xtol · (1 + ‖w‖)           converged; if it was rejected: stalled
     ftol = 1e-14       loss         promised decrease ≤ ftol · J(w)     converged, as far as rounding shows
+    xtol = 1e-12       step         ‖step‖ ≤ xtol · ‖w‖                 converged; if it was rejected: stalled
     iterations = 200   iterations   as many have been made              not converged
 
 or else: a flat objective, a singular Hessian, a gradient that is not finite, or
-``callback(iteration)``, which gets every ``Iteration`` and ends the run by returning True. None of
-the limits depends on the unit of the grey values.
+``callback(iteration)``, which gets every ``Iteration`` and ends the run by returning True.
+
+A step can be short, and its promise small, because it was damped. So the last two count for
+*Newton's* step −H⁻¹∇J, and H has to be positive definite. A gradient depends on the unit of w: a
+small one counts if the decrease that it promises, ½‖∇J‖⁴/∇JᵀH∇J, is at most (100 gtol)² J(w₀) as well.
+‖w‖ stands for the longest w and the longest step so far. Tolerances below the precision of w are
+raised to it (to ten times that for the gradient; zero stays zero). So none of the limits depends on
+the unit of the grey values, or of lengths.
 """
 
 from __future__ import annotations
@@ -22,6 +28,8 @@ from dataclasses import dataclass, field
 import torch
 
 from regkit._require import require
+from regkit.linear import CG
+from regkit.operators import solve_scaled
 from regkit.problems import Counted, Kind, Objective
 
 
@@ -64,7 +72,7 @@ class Result:
     Example:
         >>> from regkit.optimize import gauss_newton
         >>> from regkit.problems import Residual
-        >>> result = gauss_newton(Residual(lambda w: w - 1), torch.tensor([3.0]))
+        >>> result = gauss_newton(Residual(lambda w: w - 1), torch.tensor([3.0], dtype=torch.float64))
         >>> result
         Result: converged after 1 iterations, J = 0 (gradient: norm 0.0e+00 ≤ gtol · J(w₀) = 2.0e-09)
         >>> result.path.tolist()
@@ -129,13 +137,14 @@ class Run:
         require(flat, f"expected a flat floating-point tensor of parameters, got {w!r}")
         known, name = hasattr(objective, "point"), type(objective).__name__
         require(known, f"expected an objective with point(w, order), like problems.Functions, got {name}")
-        self.kind: Kind = kind
-        self.objective, self.callback = objective, callback
-        self.gtol, self.xtol, self.ftol, self.limit = gtol, xtol, ftol, iterations
+        self.kind, self.objective, self.callback, self.limit = kind, objective, callback, iterations
         self.counts = Counter(loss=0, gradient=0, hessian=0)
-        self.history, self.message, self.converged = [], "", False
+        self.history, self.message, self.converged, self.longest = [], "", False, 0.0
         self.point = self.evaluate(w.detach().clone())
         self.start = abs(self.point.loss)
+        eps = self.eps = torch.finfo(self.point.w.dtype).eps
+        self.gtol = gtol and max(gtol, 10 * eps)
+        self.xtol, self.ftol = (tolerance and max(tolerance, eps) for tolerance in (xtol, ftol))
         require(math.isfinite(self.start), f"expected a finite loss at the start, got {self.point.loss}")
         self.note(self.point, math.nan, math.nan, math.inf)
 
@@ -157,28 +166,60 @@ class Run:
         norm, size = float(point.gradient.norm()), float(point.w.norm())
         entry = Iteration(len(self.history), point.w, point.loss, norm, step, control, accepted is not None)
         self.history.append(entry)
-        small, tiny, short = self.gtol * self.start, self.ftol * abs(point.loss), self.xtol * (1 + size)
+        # where w is 0, by the first step that is tried; a NaN, at the start, is no step
+        self.longest = max(self.longest, size, step if accepted and step > 0 else 0.0) or max(0.0, step)
+        small, tiny, short = self.gtol * self.start, self.tiny(point.loss), self.xtol * self.longest
         if norm == 0 and not self.bends(point):
             self.stop("flat: gradient and Hessian are exactly zero; do the images overlap?")
         elif not math.isfinite(norm):
             self.stop("not finite: NaN or infinity in the gradient")
-        elif norm <= small:
+        elif norm <= small and self.along_gradient(point) <= 1e4 * self.gtol * small:
             self.stop(f"gradient: norm {norm:.1e} ≤ gtol · J(w₀) = {small:.1e}", True)
-        elif self.promised <= tiny:
-            self.stop(f"loss: promised decrease {self.promised:.1e} ≤ ftol · J = {tiny:.1e}", True)
-        elif step <= short and accepted:
-            self.stop(f"step: length {step:.1e} ≤ xtol · (1 + ‖w‖) = {short:.1e}", True)
-        elif step <= short:
-            self.stop(f"step: stalled, no step longer than {step:.1e} lowers the loss")
-        elif entry.number >= self.limit:
+        elif self.promised <= tiny or step <= short:
+            length, decrease = self.newton(point)
+            if decrease <= tiny:
+                self.stop(f"loss: promised decrease {decrease:.1e} ≤ ftol · J = {tiny:.1e}", True)
+            elif length <= short:
+                self.stop(f"step: length {length:.1e} ≤ xtol · ‖w‖ = {short:.1e}", True)
+            elif step <= (self.eps * self.longest if accepted else short):
+                self.stop(f"step: stalled, no step longer than {step:.1e} lowers the loss")
+        if entry.number >= self.limit:
             self.stop(f"iterations: {self.limit} made, gradient norm {norm:.1e}")
         if self.callback is not None and self.callback(entry):
             self.stop("callback: asked to stop")
 
+    def tiny(self, loss: float) -> float:
+        """The decrease that counts for nothing: ftol · J, or what rounding hides of J, ε √(J J(w₀))."""
+        return max(self.ftol * abs(loss), self.eps * math.sqrt(abs(loss) * self.start)) if self.ftol else 0.0
+
+    def newton(self, point: Counted) -> tuple[float, float]:
+        """Length of Newton's step and the decrease that it promises; infinite where H is no bowl.
+
+        For many parameters the system is solved by conjugate gradients.
+        """
+        g, s = point.gradient, None
+        try:
+            if len(g) <= 200:
+                s = solve_scaled(point.alone.hessian(self.kind), -g)
+            else:
+                found = CG(rtol=1e-2, maxiter=500).solve(point.alone.curvature(self.kind), -g)
+                s = found.x if found.converged else None
+        except ValueError:  # there is no such Hessian, or it is not finite
+            pass
+        return (math.inf, math.inf) if s is None else (float(s.norm()), -0.5 * float(g @ s))
+
+    def along_gradient(self, point: Counted) -> float:
+        """The decrease that the best step along −∇J promises, ½‖∇J‖⁴/∇JᵀH∇J; 0 unless J bends upwards."""
+        try:
+            bend = float(point.gradient @ (point.alone.curvature(self.kind) @ point.gradient))
+        except ValueError:  # there is no such Hessian
+            return 0.0
+        return 0.5 * float(point.gradient @ point.gradient) ** 2 / bend if bend > 0 else 0.0
+
     def bends(self, point: Counted) -> bool:
         """Whether the Hessian is anything but zero: its product with a vector of random numbers tells."""
         v = torch.randn(len(point.w), generator=torch.Generator().manual_seed(0)).to(point.w)
-        return bool((point.curvature(self.kind) @ v).any())
+        return bool((point.alone.curvature(self.kind) @ v).any())
 
     def stop(self, message: str, converged: bool = False) -> None:
         """The first reason counts."""

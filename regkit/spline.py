@@ -142,6 +142,7 @@ class SmoothingBasis:
     def __post_init__(self):
         object.__setattr__(self, "image", image_tensor(self.image))
         if self.factors is not None:
+            object.__setattr__(self, "factors", tuple(self.factors))
             fits = len(self.factors) == self.image.ndim and min(self.factors) > 0
             require(fits, f"expected {self.image.ndim} positive factors, got {self.factors}")
 

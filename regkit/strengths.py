@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -22,7 +21,8 @@ from regkit.linear import CG, Solver, require_solver
 from regkit.superres import Stacked, SuperResolution
 
 
-class Chosen(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class Chosen:
     """A λ and what it makes of the coarse images.
 
     Args:
@@ -34,6 +34,9 @@ class Chosen(NamedTuple):
     strength: float
     f: torch.Tensor
     misfit: float
+
+    def __repr__(self) -> str:
+        return f"Chosen(strength={self.strength:g}, misfit={self.misfit:g}, f of {len(self.f)} cells)"
 
 
 def misfit(problem: SuperResolution, w: torch.Tensor, f: torch.Tensor) -> float:

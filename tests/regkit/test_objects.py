@@ -30,9 +30,10 @@ from regkit.registration import Registration
 from regkit.regularizers import Quadratic, Refined
 from regkit.scales import Adaptive
 from regkit.spline import SmoothingBasis
+from regkit.strengths import Chosen
 from regkit.superres import SuperResolution
 from regkit.templates import Synthetic
-from regkit.transforms import Affine, Rigid, Translation
+from regkit.transforms import Affine, NeuralODE, Rigid, Translation
 from regkit.varpro import GolubPereyra, Kaufman, Matrices, Reduced
 
 ONES, W = torch.ones(2), torch.tensor([3.0, 4.0])
@@ -63,7 +64,7 @@ def examples():
     yield from (pair, transform, pull, problem, found, images, reduced, path, path.steps[0], matrix)
     yield from (found.history[0], found.point, problem.at(1.0), problem.at(1.0).point(start), problem.motion)
     yield from (Motion(transform, pair.grid.points()), Refined(pull, identity), SmoothingBasis(pair.template))
-    yield Overlap(NCC())
+    yield from (Overlap(NCC()), NeuralODE(), Chosen(0.1, ONES, 2.0))
     yield from (Rigid(), Translation(), SSD(), NCC(), pair.grid, Adaptive(10.0, 1.0), Formula(square))
     yield from (reduced.point(images.identity()), images.at(images.identity()), GolubPereyra(), Kaufman())
     yield levenberg_marquardt(reduced, images.identity(), iterations=1)

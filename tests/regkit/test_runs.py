@@ -24,19 +24,22 @@ def run(**limits) -> Run:
 
 
 @pytest.mark.parametrize(
-    ("limits", "step", "promised", "message", "converged"),
+    ("limits", "where", "step", "promised", "message", "converged"),
     [
-        ({"gtol": 1.0}, 0.1, 1.0, "gradient: norm", True),
-        ({"gtol": 0.0, "ftol": 1e-3}, 0.1, 1e-3, "loss: promised decrease", True),
-        ({"gtol": 0.0, "xtol": 1e-3}, 1e-3, 1.0, "step: length", True),
-        ({"gtol": 0.0, "iterations": 1}, 0.1, 1.0, "iterations: 1 made", False),
-        ({"gtol": 0.0, "callback": lambda entry: entry.number == 1}, 0.1, 1.0, "callback", False),
-        ({"gtol": 0.0}, 0.1, 1.0, "", False),
+        ({"gtol": 1.0}, 1.0, 0.1, 1.0, "gradient: norm", True),
+        ({"gtol": 0.0, "ftol": 1e-3}, 1e-3, 0.1, 1e-3, "loss: promised decrease", True),
+        ({"gtol": 0.0, "xtol": 1e-3}, 5e-4, 1e-3, 1.0, "step: length", True),
+        ({"gtol": 0.0, "iterations": 1}, 1.0, 0.1, 1.0, "iterations: 1 made", False),
+        ({"gtol": 0.0, "callback": lambda entry: entry.number == 1}, 1.0, 0.1, 1.0, "callback", False),
+        ({"gtol": 0.0}, 1.0, 0.1, 1.0, "", False),
+        ({"gtol": 0.0, "ftol": 1e-3}, 1.0, 0.1, 1e-3, "", False),  # a step may be damped: Newton's would win
+        ({"gtol": 0.0, "xtol": 1e-3}, 1.0, 1e-3, 1.0, "", False),
+        ({"gtol": 0.0, "xtol": 0.0}, 1.0, 0.0, 1.0, "step: stalled", False),
     ],
 )
-def test_each_limit_ends_the_run(limits, step, promised, message, converged):
+def test_each_limit_ends_the_run(limits, where, step, promised, message, converged):
     record = run(**limits)
-    record.note(record.evaluate(W + step), step, 1.0, promised)
+    record.note(record.evaluate(where * W), step, 1.0, promised)
     assert record.message.startswith(message) and bool(record.message) == bool(message)
     assert record.converged == converged
     if not message:
