@@ -268,20 +268,14 @@ def fold_of_hands(problem, end, walk, other, corrected, drifted):
 def successes(methods, each):
     """Of the recorded pairs, how many each method registers, over its work; ``each``: pairs a level."""
     figure, ax = plt.subplots(figsize=(6.4, 3.8))
-    right, left = ((9, 0), "left", "center"), ((-9, 0), "right", "center")
-    below, above = ((0, -9), "center", "top"), ((0, 9), "center", "bottom")
-    places = dict(zip(methods, (right, below, above, above, left, below, below), strict=True))
-    for name, row in methods.items():
+    colors = ("black", "sky", "blue", "green", "orange", "vermillion", "purple")
+    for (name, row), color, mark in zip(methods.items(), colors, "xv^Dso*", strict=True):
         found = each * sum(row["success"])
-        color = "purple" if name.startswith("adaptive") else "orange" if "early" in name else "blue"
-        ax.semilogx(row["work"], found, "o", ms=9, color=COLORS[color])
-        offset, sideways, upright = places[name]
-        label = name.replace(", Euler, early stop", ", early stop")
-        ax.annotate(label, (row["work"], found), offset, textcoords="offset points", ha=sideways, va=upright,
-                    fontsize=9)  # fmt: skip
+        ax.semilogx(row["work"], found, mark, ms=9, mew=1.5, color=COLORS[color], label=name)
     pairs = each * len(row["success"])
     ax.set(xlabel="mean work in evaluations", ylabel=f"found, of {pairs} pairs", ylim=(0, pairs))
     ax.set(xlim=(15, 400))
     ax.set_xticks([20, 50, 100, 200], ["20", "50", "100", "200"])
     ax.minorticks_off()
+    ax.legend(loc="lower right", fontsize=9)
     return figure

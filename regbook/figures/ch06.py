@@ -5,7 +5,7 @@ import numpy as np
 import torch
 
 from regbook.experiments.ch06 import MATRICES, along, compare
-from regbook.plots import COLORS, family, look
+from regbook.plots import COLORS, family, look, taylor
 from regbook.text import number_text, signed
 
 # where staying is judged: for the exact Hessian, and for Gauss-Newton
@@ -63,6 +63,15 @@ def switches(problem, scales):
         )
 
     return draw
+
+
+def third_remainders(tests):
+    """What the quadratic model leaves of the loss, for several matrices."""
+    figure, ax = plt.subplots(figsize=(6.4, 3.4))
+    taylor(ax, tests, [2])
+    ax.set(ylabel="remainder after term 2")
+    ax.legend(loc="upper left", fontsize=9)
+    return figure
 
 
 def missing_part(paths):
