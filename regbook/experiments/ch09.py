@@ -111,6 +111,17 @@ def toy(seed: int = 0, n: int = 60, condition: float = 200.0) -> Toy:
     return Toy(A, B, b, values, vectors, x, torch.linalg.solve(A, -(B @ x)))
 
 
+def weighted(toy: Toy, factor: Callable[[int], float]) -> Toy:
+    """The toy in the eigenvectors of A, with component i = 0, …, n − 1 of b multiplied by ``factor(i)``.
+
+    There a component of zero is zero; in other vectors rounding errors would stand in its place.
+    """
+    V, values = toy.vectors, toy.values
+    b = (V.T @ toy.b) * torch.tensor([float(factor(i)) for i in range(len(values))], dtype=torch.float64)
+    B, x, unit = V.T @ toy.B @ V, b / values, torch.eye(len(values), dtype=torch.float64)
+    return Toy(torch.diag(values), B, b, values, unit, x, -(B @ x) / values)
+
+
 def polynomial(A: torch.Tensor, values: torch.Tensor, r: torch.Tensor, iterations: int) -> torch.Tensor:
     """p(λ) at all ``values``: conjugate gradients for the right-hand side r leave the residual p(A) r."""
     p, rho = r, r @ r

@@ -48,7 +48,7 @@
   const sides = panels.panel("Components in the eigenvectors of A", [400, 220], eigenvalues,
     panels.decades(-8, 2, 2));
   const left = panels.panel("The polynomial, |p(λ)|", [400, 190], { ...eigenvalues, label: "eigenvalue λ" },
-    panels.decades(-6, 9, 3));
+    panels.decades(-6, 12, 3));
   const errors = panels.errors([400, 250], panels.decades(-9, 9, 3));
   const needed = sides.dots(1.8, { fill: green });
   const rest = sides.dots(3, {});

@@ -291,3 +291,25 @@ def test_claim_restarted_jacobians_depend_on_rounding(hand):
         found = torch.stack([reduced.point(w + 1e-10 * n).jacobian for n in noise])
         spread[name] = float((found - found[0]).flatten(1).norm(dim=1).max() / found[0].norm())
     assert spread["restart"] > 0.1 and spread["implicit"] < 0.03
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_claim_all_iterations_are_no_guarantee(seed):
+    """Nothing is held and nothing restarted; and with a component everywhere the same program is right."""
+    toy = experiments.toy(seed=seed)
+    V, values = toy.vectors.numpy(), toy.values.numpy()
+    B, b = V.T @ toy.B.numpy() @ V, V.T @ toy.b.numpy()
+    A = np.diag(values) + 1j * STEP * B
+    errors = {}
+    for name, kept in (("some", np.arange(60) < 30), ("all", np.ones(60))):
+        x, _ = conjugate_gradients(A, (kept * b).astype(complex), np.zeros(60, dtype=complex), 30)
+        x_exact = kept * b / values
+        tangent = -(B @ x_exact) / values
+        errors[name] = [
+            np.linalg.norm(found - exact) / np.linalg.norm(exact)
+            for found, exact in ((x.real, x_exact), (x.imag / STEP, tangent))
+        ]
+    assert errors["some"][0] < 1e-3 and errors["some"][1] > 1e4
+    assert errors["all"][1] < 0.1
+    some = experiments.weighted(toy, lambda i: i < 30)
+    assert some.tangent_error(some.tangent(Implicit(CG.fixed(30)), 30)) < 0.05

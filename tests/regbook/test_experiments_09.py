@@ -36,6 +36,15 @@ def test_the_toys_solution_and_tangent_are_true(toy):
     assert toy.error(2 * toy.x) == pytest.approx(1) and toy.tangent_error(0 * toy.x_dot) == pytest.approx(1)
 
 
+def test_a_toy_with_another_right_hand_side(toy):
+    other = ch09.weighted(toy, lambda i: 3.0 if i == 2 else 0.0)
+    V, v = toy.vectors, toy.vectors[:, 2]
+    assert (other.b[:2] == 0).all() and torch.allclose(V @ other.b, 3 * (v @ toy.b) * v)
+    assert torch.allclose(V @ other.A @ V.T, toy.A) and torch.allclose(V @ other.B @ V.T, toy.B)
+    assert torch.allclose(other.A @ other.x, other.b)
+    assert torch.allclose(other.A @ other.x_dot, -(other.B @ other.x))
+
+
 def test_ways_to_spend_iterations(toy):
     assert ch09.derivative("restart", 0) == ch09.derivative("implicit", 0) == Frozen()
     assert ch09.derivative("restart", 3) == Last(3, Restart())
