@@ -58,7 +58,7 @@ def try_out(which: str, changes: tuple[str, ...] = ()) -> bool:
     if subprocess.run([*pip, *wanted], cwd=ROOT).returncode:
         print(f"{which}: these versions cannot be installed together, see above")
         return False
-    options = ["-q", "-p", "no:cacheprovider", "-m", "not slow", "tests/regkit"]
+    options = ["-q", "-o", "addopts=", "-p", "no:cacheprovider", "-m", "not slow", "tests/regkit"]
     alone = {**os.environ, "PYTHONPATH": str(ROOT)}
     failed = subprocess.run([python, "-m", "pytest", *options], cwd=ROOT, env=alone).returncode
     print(f"{which}: the tests {'fail, see above' if failed else 'pass'}", flush=True)
