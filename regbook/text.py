@@ -49,10 +49,10 @@ def readable(text: str) -> str:
     """
 
     def power(found: re.Match) -> str:
-        factor, exponent = found[1], power_text(int(found[2]))
+        factor, exponent = found[1], power_text(int(found[2].replace("−", "-")))
         return exponent if factor == "1" else f"{factor}·{exponent}"
 
-    return signed(re.sub(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]?\d+)\b", power, text))
+    return signed(re.sub(r"(?<![\w.])(\d+(?:\.\d+)?)e([+−-]?\d+)\b", power, text))
 
 
 def counted(count: float, one: str, many: str | None = None) -> str:

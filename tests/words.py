@@ -11,7 +11,7 @@ ONE_OF_MANY = re.compile(
 )
 NAMES = set("level chapter order figure image template part panel question = ≈ to".split())
 NO_NOUNS = set("is was has gives does makes stands costs plus minus less times as its".split())
-PROGRAMMERS = re.compile(r"\d(?:\.\d+)?e[-+−]?\d+\b|\b(?:nan|inf|None|True|False)\b|(?<![\w-])-\d")
+PROGRAMMERS = re.compile(r"\d(?:\.\d+)?e[-+−]?\d+\b|\b(?:nan|inf)\b|(?<![\w-])-\d")
 
 
 def strange(text: str) -> list[str]:

@@ -26,8 +26,9 @@ def name(cell: NotebookNode) -> str | None:
         return None
     if imports_only(cell.source):
         return IMPORTS
-    kinds = {kind for output in cell.get("outputs", []) for kind in output.get("data", {})}
-    return FIGURE if kinds & {"text/html", "image/png"} or not cell.get("outputs") else TABLE
+    shown = [output.get("data", {}) for output in cell.get("outputs", [])]
+    drawn = any("image/png" in data or "<figure" in data.get("text/html", "") for data in shown)
+    return FIGURE if drawn or not shown else TABLE
 
 
 def imports_only(source: str) -> bool:

@@ -16,6 +16,7 @@ import bisect
 import itertools
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -48,8 +49,8 @@ class Slider:
 
     Example:
         >>> slider = Slider([1.0, 10.0, 100.0], unit="mm", format=".0f")
-        >>> slider.text(10.0), slider.is_log
-        ('10 mm', True)
+        >>> slider.text(10.0), slider.is_log, Slider([1, 2], unit="cells").text(1)
+        ('10 mm', True, '1 cell')
     """
 
     values: Sequence[float]
@@ -60,7 +61,8 @@ class Slider:
     def text(self, value: float) -> str:
         """What the reader sees of a value: the number and its unit."""
         shown = self.format(value) if callable(self.format) else format(value, self.format)
-        return readable(f"{shown} {self.unit}").strip()
+        unit = self.unit[:-1] if shown == "1" and re.fullmatch("[a-z]{3,}s", self.unit) else self.unit
+        return readable(f"{shown} {unit}").strip()
 
     @property
     def is_log(self) -> bool:

@@ -218,7 +218,8 @@ def page_widget(
     kit.logSlider({label, low, high, value, zero, text, input})
         a slider over powers of ten: ``low`` and ``high`` are exponents, all else are the numbers themselves
     kit.drawing(width, height), kit.text(defaults)(x, y, words)
-        an SVG with its own units, and words in it
+        an SVG with its own units, and words in it. It is scaled to the page: where ``kit.narrow()`` says
+        that there is a phone's width only, take fewer units, so that the words stay as large as the text
     kit.plot({svg, box, x, y})
         axes in a drawing, ``x`` and ``y`` as {low, high, scale, ticks, text, label}. Returns {px, py}, the
         places of numbers, and {line, dot, rule}: each adds one, and returns the function that places it

@@ -22,6 +22,7 @@ Object.assign(rk, {
     return { ...slider, set: (number) => slider.set(to(number)) };
   },
 
+  narrow: () => figure.clientWidth < 520,  // as picture.js: is this a phone?
   drawing: (width, height, attributes) =>
     rk.svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", ...attributes }),
   text: (defaults) => (x, y, words, more) =>

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from functools import wraps
 
@@ -22,10 +23,10 @@ class NotDone(Exception):
 
 
 class Verdict(str):
-    """What a checker says; Jupyter shows it without quotation marks."""
+    """What a checker says; Jupyter shows it without quotation marks, in lines that fit the page."""
 
     def __repr__(self) -> str:
-        return str(self)
+        return "\n".join(textwrap.fill(line, 76) for line in self.splitlines())
 
 
 def wrong(message: str):

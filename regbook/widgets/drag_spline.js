@@ -2,7 +2,8 @@
 (root, data, kit) => {
   const { mu, modes, projection } = data;
   const values = Array.from(data.values), m = values.length, current = values.slice();
-  const W = 720, H = 250, LOW = 150, left = 46, right = 10, top = 12, HIGH = 2.9, DEEP = -0.6;
+  const slim = kit.narrow(), W = slim ? 400 : 720, H = 250, LOW = 150;
+  const left = 46, right = 10, top = 12, HIGH = 2.9, DEEP = -0.6;
 
   const b = (x) => {
     const d = Math.abs(x);
@@ -32,7 +33,8 @@
   const dots = values.map((_, k) => plot.dot({ "data-point": k + 1, style: "cursor:ns-resize" }));
 
   const base = H + LOW - 8, exponents = { 1: 0, 1e-2: -2, 1e-4: -4, 1e-6: -6 };
-  const title = "influence of the chosen point on each gap between data points (log scale)";
+  const title = slim ? "influence on each gap (log scale)"
+    : "influence of the chosen point on each gap between data points (log scale)";
   svg.append(kit.text({ "font-size": 15 })(left, H + 18, title, { "text-anchor": "start" }));
   const reach = kit.plot({ svg, size: 15, box: [left, H + 34, W - right, base], x,
     y: { low: 1e-7, high: 1, scale: "log", clamp: true, ticks: [1, 1e-2, 1e-4, 1e-6],
