@@ -13,15 +13,13 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page
 
-from tools.toc import notebooks
-
 from .conftest import PAGES
 from .figures import data, told, too_wide
 from .walks import spoilers
 
 pytestmark = pytest.mark.browser
 
-NOT_YET = {path.stem for path in notebooks() if path.stem != "index"}  # chapters that are being mended
+NOT_YET = {"05_scale_ode", "06_exact_hessians", "08_varpro"}  # chapters that are being mended
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.words import strange
-from tools.toc import notebooks
 
 from .figures import data, figures, guess, height, told, too_wide, violations
 from .walks import MOVES, OUT_OF_VIEW, SIZES, SMALLEST, UNMARKED, spoilers
@@ -25,7 +24,7 @@ LOADED = """async () => {
   await new Promise((resolve) => requestIdleCallback(resolve));
   return seen.filter((image) => !image.naturalWidth).map((image) => image.src.slice(0, 99));
 }"""
-NOT_YET = {path.stem for path in notebooks() if path.stem != "index"}  # chapters that are being mended
+NOT_YET = {"05_scale_ode", "06_exact_hessians", "08_varpro"}  # chapters that are being mended
 
 
 @pytest.fixture(autouse=True)
