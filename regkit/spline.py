@@ -40,7 +40,6 @@ _POINTS_AT_ONCE = 6144
 _MODES = 512
 
 
-@lru_cache(maxsize=32)
 def smoothing_modes(cells: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The eigenproblem M v = μ BᵀB v of one axis, with VᵀBᵀBV = I.
 
@@ -59,17 +58,23 @@ def smoothing_modes(cells: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tenso
         >>> tuple(mu.shape), tuple(V.shape), tuple(VtBt.shape)
         ((28,), (28, 28), (28, 28))
     """
-    line = np.zeros(max(cells, 4))  # NumPy throughout: the first call may come from inside torch.func
+    return tuple(map(torch.from_numpy, _modes_of(cells)))
+
+
+@lru_cache(maxsize=32)
+def _modes_of(cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``smoothing_modes``, kept as arrays: a tensor that is made inside torch.func must not outlive it."""
+    line = np.zeros(max(cells, 4))
     line[:4] = 96.0, -54.0, 0.0, 6.0
     roughness = scipy.linalg.toeplitz(line[:cells])
     line[:4] = 4.0, 1.0, 0.0, 0.0
     basis = scipy.linalg.toeplitz(line[:cells])
     mu, modes = scipy.linalg.eigh(roughness, basis.T @ basis)
-    return torch.from_numpy(mu), torch.from_numpy(modes), torch.from_numpy(modes.T @ basis.T)
+    return mu, modes, modes.T @ basis.T
 
 
 @lru_cache(maxsize=32)
-def _sines(cells: int) -> tuple[torch.Tensor, ...]:
+def _sines(cells: int) -> tuple[np.ndarray, ...]:
     """B and M of one axis in the sines √(2/(m+1)) sin(jkπ/(m+1)): β (m,), λ (m,), U (m, 4), C (4, 4)."""
     angles = np.arange(1, cells + 1) * math.pi / (cells + 1)
     ends = np.array([1, 2, cells - 1, cells])
@@ -77,7 +82,7 @@ def _sines(cells: int) -> tuple[torch.Tensor, ...]:
     C = np.kron(np.eye(2), [[0.0, 6.0], [6.0, 0.0]])
     # 96 − 108 cos ω + 12 cos 3ω, written so that nothing cancels for small ω
     roughness = 192 * np.sin(angles / 2) ** 4 * (2 + np.cos(angles))
-    return tuple(map(torch.from_numpy, (4 + 2 * np.cos(angles), roughness, U, C)))
+    return 4 + 2 * np.cos(angles), roughness, U, C
 
 
 def _in_sines(image: torch.Tensor) -> torch.Tensor:
@@ -95,7 +100,7 @@ def _solved(image: torch.Tensor, theta: float | torch.Tensor, axis: int) -> torc
 
         D⁻¹ − θ D⁻¹U (I + θ C UᵀD⁻¹U)⁻¹ C UᵀD⁻¹.
     """
-    beta, roughness, U, C = (part.to(image) for part in _sines(image.shape[axis]))
+    beta, roughness, U, C = (torch.from_numpy(part).to(image) for part in _sines(image.shape[axis]))
     gain = 1 / (beta**2 + theta * roughness)
     x, DU = gain * beta * _in_sines(image.movedim(axis, -1)), gain[:, None] * U
     inner = torch.eye(4).to(image) + theta * C @ (U.T @ DU)

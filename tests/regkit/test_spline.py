@@ -293,10 +293,10 @@ def test_theta_derivative_is_that_of_torch_func(grid, random):
 def test_first_use_of_a_size_may_happen_inside_torch_func():
     """The modes of a size are made once and kept; they must not remember the transformation that asked."""
     image = torch.linspace(0, 1, 29, dtype=torch.float64)
-    spline.smoothing_modes.cache_clear()
+    spline._modes_of.cache_clear()
     jacobian = torch.func.jacfwd(lambda f: coefficients(f, 0.1))(image)
     assert torch.allclose(jacobian @ image, coefficients(image, 0.1))
-    spline.smoothing_modes.cache_clear()
+    spline._modes_of.cache_clear()
     slope = torch.func.grad(lambda t: coefficients(image, t).sum())
     thetas = torch.ones(2, dtype=torch.float64)
     assert torch.allclose(torch.func.vmap(slope)(thetas), slope(thetas[0]))
@@ -471,9 +471,26 @@ def banded(values, theta):
     return scipy.linalg.solveh_banded(bands, np.convolve(values, [1, 4, 1])[1:-1], lower=True)
 
 
+@pytest.mark.parametrize("cells", [13, 600])
+def test_what_is_kept_between_calls_outlives_a_derivative(cells, random):
+    """The first call for a length may come from inside torch.func, and the next from another derivative."""
+    spline._modes_of.cache_clear(), spline._sines.cache_clear()
+    image, v = random(cells), random(cells)
+
+    def energy(u):
+        return spline.coefficients(u, 0.1).square().sum()
+
+    gradient = torch.func.grad(energy)
+    product = torch.func.grad(lambda u: gradient(u) @ v)(image)
+    again = torch.func.jvp(gradient, (image,), (v,))[1]
+    torch.testing.assert_close(product, again)
+    plain = (gradient(image + v) - gradient(image - v)) / 2  # the energy is quadratic
+    torch.testing.assert_close(product, plain)
+
+
 @pytest.mark.parametrize("theta", [0.0, 1e-3, 1.0, 100.0])
 def test_long_axes_need_no_eigenproblem(theta, random, monkeypatch):
-    monkeypatch.setattr(spline, "smoothing_modes", None)
+    monkeypatch.setattr(spline, "_modes_of", None)
     values = 100 + random(4096)
     c, expected = coefficients(values, theta).numpy(), banded(values.numpy(), theta)
     assert np.linalg.norm(c - expected) <= 1e-12 * np.linalg.norm(expected)
