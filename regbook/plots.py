@@ -186,6 +186,23 @@ def image(ax, values, grid, title: str | None = None, *, low=0.0, high=255.0, cm
     return show_image(ax, values.reshape(grid.shape), grid, low, high, cmap, title)
 
 
+def overlay(ax, reference, template, grid, title=None):
+    """Two images in one picture: reference orange, template blue, both white.
+
+    Args:
+        ax: where to draw.
+        reference, template (m₁, m₂, grey values from 0 to 255): the images, on the same grid.
+        grid: their box.
+        title: of the panel.
+    """
+    r, t = (np.clip(np.asarray(picture) / 255, 0, 1).T[..., None] for picture in (reference, template))
+    colour = r * np.array([1.0, 0.62, 0.1]) + t * np.array([0.0, 0.38, 0.9])
+    ax.imshow(colour.clip(0, 1), origin="lower", extent=(0, grid.extent[0], 0, grid.extent[1]))
+    bare(ax)
+    if title:
+        ax.set_title(title)
+
+
 def error(ax, difference, grid, span: float, title: str | None = "error"):
     """A picture of errors, or of whatever has two signs: −span is orange, 0 is white, +span is blue.
 

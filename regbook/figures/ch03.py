@@ -6,20 +6,9 @@ import torch
 
 from regbook.experiments import ch03 as experiments
 from regbook.experiments.ch03 import moved
-from regbook.plots import COLORS, ERROR_MAP, bare, error, image, look
+from regbook.plots import COLORS, ERROR_MAP, error, image, look, overlay
 from regbook.text import counted, signed
 from regkit.registration import Registration
-
-
-def overlay(ax, reference, template, grid, title=None):
-    """Reference orange, template blue, both white: as in the figure that is registered by hand."""
-    r, t = (np.clip(np.asarray(picture) / 255, 0, 1).T[..., None] for picture in (reference, template))
-    colour = r * np.array([1.0, 0.62, 0.1]) + t * np.array([0.0, 0.38, 0.9])
-    ax.imshow(colour.clip(0, 1), origin="lower", extent=(0, grid.extent[0], 0, grid.extent[1]))
-    bare(ax)
-    if title:
-        ax.set_title(title)
-
 
 # ------------------------------------------------------------------------------------ predict
 

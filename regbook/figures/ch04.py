@@ -6,8 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from regbook.experiments import ch04 as experiments
-from regbook.figures.ch03 import overlay
-from regbook.plots import COLORS, error, image
+from regbook.plots import COLORS, error, image, overlay
 from regbook.text import counted, number_text, signed
 from regkit import evaluate
 

@@ -211,3 +211,18 @@ def test_a_spectrum_keeps_what_is_too_small_to_be_seen():
     assert list(values[:2]) == [2.0, 0.5] and ax.get_ylim()[0] < values[2] < 2e-7
     assert list(line) == pytest.approx([0.02, 0.02])
     assert [label.get_text() for label in ax.get_yticklabels()] == ["1", "0.01", "10⁻⁴", "10⁻⁶"]
+
+
+def test_two_equal_images_laid_over_each_other_are_grey():
+    """White where both are bright; the reference alone is orange, the template alone blue; x to the right."""
+    grid = Grid((2.0, 2.0), (2, 2))
+    reference, template = (
+        torch.tensor([[255.0, 255.0], [0.0, 0.0]]),
+        torch.tensor([[255.0, 0.0], [255.0, 0.0]]),
+    )
+    ax = Figure().subplots()
+    plots.overlay(ax, reference, template, grid, "both")
+    shown = np.asarray(ax.images[0].get_array())  # rows are y
+    assert np.allclose(shown[0, 0], 1, atol=0.01) and np.allclose(shown[1, 1], 0)
+    assert shown[1, 0].argmax() == 0 and shown[0, 1].argmax() == 2
+    assert ax.get_title() == "both" and ax.images[0].get_extent() == [0, 2.0, 0, 2.0]
