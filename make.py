@@ -110,7 +110,7 @@ def versions(*words: str) -> None:
 
 
 def chapter(*words: str) -> None:
-    """Write a new chapter to start from, with all that belongs to it: chapter 11 topic"""
+    """Write a new chapter to start from, with all that belongs to it: chapter 12 topic"""
     run(sys.executable, "tools/new_chapter.py", *words)
 
 

@@ -10,6 +10,7 @@ practice      the checkers of the exercises, one module a chapter
 widgets       the figures that a page computes itself, one function a figure
 meter         the work of a run, in products with AᵀA
 paper         the paper's experiment on super-resolution, and what its code does otherwise
+claims        what the paper claims, and what becomes of each claim
 records       runs that take too long for a page, made by the scripts in benchmarks/
 """
 

@@ -1,4 +1,4 @@
-"""Write what a new chapter needs: `python make.py chapter 11 topic`.
+"""Write what a new chapter needs: `python make.py chapter 12 topic`.
 
 A small chapter on gradient descent that passes all tests, to be rewritten section by section: notebook,
 experiments, figures, checkers of the exercises, tests of the three and of the claim; and its entries in
@@ -107,7 +107,7 @@ def _first_page(path: Path, two: str, topic: str) -> str:
 
 def main() -> None:
     if len(sys.argv) != 3:
-        sys.exit("expected a number and a topic: python make.py chapter 11 beyond_affine")
+        sys.exit("expected a number and a topic: python make.py chapter 12 topic")
     try:
         written = write(*sys.argv[1:])
     except ValueError as error:

@@ -288,6 +288,28 @@ def live_tangent(
     return page_widget(js, data, **{"still": still} | texts)
 
 
+def bets(claims: Sequence[Mapping], words: Sequence[str], headings: Sequence[str], **texts) -> PageWidget:
+    """Bets on claims, one at a time: whoever has bet sees numbers, verdict and reason.
+
+    Args:
+        claims: one mapping a claim, with says; place, where it is made; verdict, one of ``words``; why;
+            numbers, one for each of ``headings``.
+        words: what can be bet, as "holds": it goes on after "It".
+        headings: what the numbers are.
+
+    Raises:
+        ValueError: for a verdict that nobody can bet, or too few numbers.
+    """
+    for claim in claims:
+        _check_keys("a claim", claim, ("says", "place", "verdict", "why", "numbers"))
+        if claim["verdict"] not in words or len(claim["numbers"]) != len(headings):
+            raise ValueError(
+                f"expected one of the verdicts {list(words)} and {len(headings)} numbers, got {dict(claim)}"
+            )
+    data = {"claims": list(claims), "words": list(words), "headings": list(headings)}
+    return page_widget(_script("bets"), data, **texts)
+
+
 def work_accuracy(curves: Sequence[Mapping], budget: float, **texts) -> PageWidget:
     """What a smaller image error costs: error over the products with AᵀA, a curve for each method.
 

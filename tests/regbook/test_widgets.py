@@ -122,6 +122,10 @@ def test_the_pair_in_the_page_is_the_pair():
     assert np.allclose(y, x @ pair.w_true[:4].reshape(2, 2).T.numpy() + pair.w_true[4:].numpy())
 
 
+def bet(**other):
+    return {"says": "a", "place": "b", "verdict": "holds", "why": "c", "numbers": ["1"]} | other
+
+
 def test_the_record_in_the_page_is_the_record():
     page, record = sent(iterations()), records.load("differentiating_cg.npz")
     assert np.array_equal(numbers(page["jacobian_error"]), record["jacobian_error"], equal_nan=True)
@@ -187,6 +191,12 @@ def test_the_record_in_the_page_is_the_record():
             "colour of the page, got 'pink'",
         ),
         (lambda: widgets.work_accuracy([{"name": "a"}], 100, alt="x"), "expected a curve with name, color"),
+        (lambda: widgets.bets([{"says": "a"}], ["holds"], [], alt="x"), "expected a claim with says, place"),
+        (
+            lambda: widgets.bets([bet(verdict="perhaps")], ["holds"], ["here"], alt="x"),
+            r"expected one of the verdicts \['holds'\] and 1 numbers, got",
+        ),
+        (lambda: widgets.bets([bet()], ["holds"], [], alt="x"), "and 0 numbers, got"),
     ],
 )
 def test_other_data_are_refused(make, message):

@@ -25,13 +25,13 @@ COPIED += (
     "CHANGELOG.md",
 )
 ALONE = (
-    "format: jb-book\nroot: book/11_example\nchapters:\n  - file: book/glossary\n  - file: book/notation\n"
+    "format: jb-book\nroot: book/12_example\nchapters:\n  - file: book/glossary\n  - file: book/notation\n"
     "  - file: book/references\n"
 )
 BUILD = """
 from tools import book, copies
 from tools.executed import stale
-assert [path.stem for path in stale()] == ["11_example"]
+assert [path.stem for path in stale()] == ["12_example"]
 assert book.execute(stale())
 copies.write()
 assert book.pages()
@@ -40,7 +40,7 @@ assert book.pages()
 
 @pytest.fixture(scope="module")
 def project(root: Path, tmp_path_factory) -> Path:
-    """A copy of this project with a new chapter, 11_example."""
+    """A copy of this project with a new chapter, 12_example."""
     folder = tmp_path_factory.mktemp("new") / "Ü b"
     folder.mkdir()
     for name in COPIED:
@@ -48,15 +48,15 @@ def project(root: Path, tmp_path_factory) -> Path:
             shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
         elif (root / name).is_file():
             shutil.copy(root / name, folder)
-    written = [path.relative_to(folder).as_posix() for path in new_chapter.write("11", "example", folder)]
+    written = [path.relative_to(folder).as_posix() for path in new_chapter.write("12", "example", folder)]
     assert written == [
-        "book/11_example.ipynb",
-        "regbook/experiments/ch11.py",
-        "regbook/figures/ch11.py",
-        "regbook/practice/ch11.py",
-        "tests/regbook/test_experiments_11.py",
-        "tests/regbook/test_practice_11.py",
-        "tests/book/test_claims_11.py",
+        "book/12_example.ipynb",
+        "regbook/experiments/ch12.py",
+        "regbook/figures/ch12.py",
+        "regbook/practice/ch12.py",
+        "tests/regbook/test_experiments_12.py",
+        "tests/regbook/test_practice_12.py",
+        "tests/book/test_claims_12.py",
         "_toc.yml",
         "book/index.ipynb",
     ]
@@ -72,7 +72,7 @@ def python(project: Path, *arguments: str) -> str:
 
 
 def test_its_style_is_that_of_the_rest(project):
-    new = ["book/11_example.ipynb", *(place.replace("NN", "11") for place in new_chapter.FILES.values())]
+    new = ["book/12_example.ipynb", *(place.replace("NN", "12") for place in new_chapter.FILES.values())]
     python(project, "-m", "ruff", "check", *new)
     python(project, "-m", "ruff", "format", "--check", *new)
     python(project, "-m", "codespell_lib", *new)
@@ -82,16 +82,16 @@ def test_its_style_is_that_of_the_rest(project):
 def test_it_passes_the_rules_of_chapters_and_its_own_tests(project):
     named = ("notebooks", "cards", "questions", "exercises", "glossary", "notation")
     rules = [f"tests/book/test_{name}.py" for name in named]
-    own = [place.replace("NN", "11") for place in new_chapter.FILES.values() if place.startswith("tests/")]
+    own = [place.replace("NN", "12") for place in new_chapter.FILES.values() if place.startswith("tests/")]
     chosen = [
         "-q",
         "-p",
         "no:cacheprovider",
         "-k",
-        "11 or first_page or every_test_of_a_claim or stand_alone",
+        "12 or first_page or every_test_of_a_claim or stand_alone",
     ]
     said = python(project, "-m", "pytest", *chosen, *rules, *own, "tests/test_layout.py")
-    assert re.search(r"^\d+ passed", said, re.M) and "11_example" not in said
+    assert re.search(r"^\d+ passed", said, re.M) and "12_example" not in said
 
 
 @pytest.mark.slow
@@ -102,24 +102,24 @@ def test_it_is_executed_copied_and_shown(project):
         python(project, "-c", BUILD)
     finally:
         (project / "_toc.yml").write_text(toc, encoding="utf-8")
-    page = (project / "_build" / "html" / "book" / "11_example.html").read_text(encoding="utf-8")
+    page = (project / "_build" / "html" / "book" / "12_example.html").read_text(encoding="utf-8")
     assert "How long may a step be?" in page and '<figure class="rk"' in page
 
 
 def test_it_stands_after_the_chapter_before_it(project, tmp_path):
     toc = (project / "_toc.yml").read_text(encoding="utf-8")
-    assert re.search(r"^(?P<entry> *- file: book/)10_\w+\n(?P=entry)11_example\n", toc, re.M)
+    assert re.search(r"^(?P<entry> *- file: book/)11_\w+\n(?P=entry)12_example\n", toc, re.M)
     first = json.loads((project / "book" / "index.ipynb").read_text(encoding="utf-8"))
     text = "\n".join("".join(cell["source"]) for cell in first["cells"])
-    row = "| [11](11_example.ipynb) | How long may a step be? |  | {{ 11 reading }} + {{ 11 exercises }} |"
+    row = "| [12](12_example.ipynb) | How long may a step be? |  | {{ 12 reading }} + {{ 12 exercises }} |"
     assert re.search(r"^\| \[10\].*\n(?:\| \[A\d\].*\n)*" + re.escape(row) + "$", text, re.M)
 
 
 @pytest.mark.parametrize(
     ("number", "topic", "words"),
     [
-        ("11", "other", "expected the number of a new chapter, got 11, which is there"),
-        ("eleven", "other", "expected the number of a chapter, such as 11, got eleven"),
+        ("12", "other", "expected the number of a new chapter, got 12, which is there"),
+        ("eleven", "other", "expected the number of a chapter, such as 12, got eleven"),
         ("0", "other", "expected the number of a chapter"),
         (
             "12",
