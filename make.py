@@ -95,7 +95,8 @@ def serve(*_: str) -> None:
 def records(*options: str) -> None:
     """Make the recorded runs anew, and say which differ; --jobs N, --dask ADDRESS, --fresh"""
     install()
-    for name in ("continuation", "superres", "superres_large", "differentiating_cg"):
+    papers = ("reproduction",) if os.environ.get("REGKIT_DATA") else ()
+    for name in ("continuation", "superres", "superres_large", "differentiating_cg", *papers):
         run(PY, f"benchmarks/{name}.py", "record", *options)
 
 
