@@ -101,3 +101,9 @@ class Once(torch.autograd.Function):
         if any(ctx.needs_input_grad[1:]):
             Once._refuse()
         return bar, *[None] * (len(ctx.needs_input_grad) - 1)
+
+
+def once(part: Tensor, D: Callable | None, ctx: Any) -> Tensor:
+    """Part of a derivative of A(w) x at the x and w that are kept, where A depends on w if there is a D."""
+    w = ctx.saved_tensors[1]
+    return part if w is None or D is None else Once.apply(part, w)

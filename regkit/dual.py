@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from regkit._require import require
-from regkit._twice import Once
+from regkit._twice import Once, once
 from regkit.operators import Map
 
 
@@ -131,21 +131,15 @@ class _Linear(torch.autograd.Function):
 
     @staticmethod
     def _slope(ctx: Any) -> torch.Tensor:
-        shape = tuple(ctx.saved_tensors[0].shape)
-        require(len(shape) == 1, f"expected a vector x for a derivative in w, got columns, {shape}")
         x, w = ctx.saved_tensors
+        require(x.ndim == 1, f"expected a vector x for a derivative in w, got columns, {tuple(x.shape)}")
         return Once.apply(_Linear.apply(x.detach(), None, ctx.maps[2], None, None), x, w)
-
-    @staticmethod
-    def _again(ctx: Any, part: torch.Tensor) -> torch.Tensor:
-        w = ctx.saved_tensors[1]
-        return part if w is None or ctx.maps[2] is None else Once.apply(part, w)
 
     @staticmethod
     def jvp(ctx: Any, x_dot: torch.Tensor | None, w_dot: torch.Tensor | None, *_) -> torch.Tensor:
         """A ẋ + D(x) ẇ."""
         A, At, D = ctx.maps
-        parts = [] if x_dot is None else [_Linear._again(ctx, _Linear.apply(x_dot, None, A, At, None))]
+        parts = [] if x_dot is None else [once(_Linear.apply(x_dot, None, A, At, None), D, ctx)]
         parts += [] if w_dot is None or D is None else [_Linear._slope(ctx) @ w_dot]
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
@@ -153,7 +147,7 @@ class _Linear(torch.autograd.Function):
     def backward(ctx: Any, y_bar: torch.Tensor) -> tuple:
         """Aᵀ ȳ and D(x)ᵀ ȳ."""
         (A, At, D), (for_x, for_w, *_) = ctx.maps, ctx.needs_input_grad
-        x_bar = _Linear._again(ctx, _Linear.apply(y_bar, None, At, A, None)) if for_x else None
+        x_bar = once(_Linear.apply(y_bar, None, At, A, None), D, ctx) if for_x else None
         w_bar = _Linear._slope(ctx).T @ y_bar if for_w and D is not None else None
         return x_bar, w_bar, None, None, None
 

@@ -272,15 +272,17 @@ def _neighbours(padded: torch.Tensor, cells: tuple[int, ...]) -> tuple[torch.Ten
     """What all points share: steps in memory to the 4^d neighbours, (4^d, 1); first and last cell, (d, 1)."""
     integer = np.int32 if padded.numel() < 2**31 else np.int64  # the shorter, the faster
     real = np.float32 if padded.dtype == torch.float32 else np.float64
-    return tuple(part.to(padded.device) for part in _table(padded.stride(), cells, integer, real))
+    return tuple(
+        torch.from_numpy(part).to(padded.device) for part in _table(padded.stride(), cells, integer, real)
+    )
 
 
 @lru_cache(maxsize=64)
 def _table(stride: tuple[int, ...], cells: tuple[int, ...], integer: type, real: type):
-    """``_neighbours`` in memory, for small images: there it costs as much as the points. NumPy throughout."""
+    """``_neighbours`` in memory, for small images: there they cost as much as the points. As arrays."""
     steps = [[sum(map(mul, stride, tap))] for tap in product(range(4), repeat=len(cells))]
     last = np.array(cells, dtype=real)[:, None] + 1
-    return tuple(map(torch.from_numpy, (np.array(steps, dtype=integer), np.full_like(last, -3.0), last)))
+    return np.array(steps, dtype=integer), np.full_like(last, -3.0), last
 
 
 def _derivatives(padded: torch.Tensor, neighbours: tuple, u: torch.Tensor, order: int) -> dict:

@@ -143,9 +143,9 @@ class SuperResolution:
             fits,
             f"expected templates (q, m1, m2) and a grid of a multiple of (m1, m2), got {shape} and {fine}",
         )
-        found = "NaN or infinity" if self.templates.is_floating_point() else self.templates.dtype
-        message = f"expected templates of finite floating-point numbers (integers: .double()), got {found}"
-        require(found != self.templates.dtype and bool(self.templates.isfinite().all()), message)
+        usable = self.templates.is_floating_point() and bool(self.templates.isfinite().all())
+        kind = f"{self.templates.dtype} (NaN counts as none; for integers use .double())"
+        require(usable, f"expected templates of finite floating-point numbers, got {kind}")
         require(self.strength >= 0, f"expected a strength λ ≥ 0, got {self.strength}")
         require(0 <= self.fixed < shape[0], f"expected 0 to {shape[0] - 1} fixed templates, got {self.fixed}")
 
