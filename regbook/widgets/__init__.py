@@ -3,7 +3,12 @@
 Besides its data each takes the texts of ``regbook.explore.page_widget``: alt, title, caption, readout,
 longest, still, guess. In the scripts the data arrive under the names that are given here.
 
-stills     what stands in their place where there are no scripts
+stills            what stands in their place where there are no scripts
+spline.js         two images as splines, their loss and Newton's method
+krylov.js         conjugate gradients and Chebyshev's iteration with their tangents
+coarse_images.js  the equations of super-resolution
+panels.js         several small pictures with axes
+background.js     computes in a worker, or in slices where there is none
 """
 
 from __future__ import annotations
