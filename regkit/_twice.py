@@ -14,8 +14,8 @@ class ImplicitSolve(torch.autograd.Function):
 
         forward mode   ẋ = A⁻¹ (ḃ − Ȧ x)          reverse mode   b̄ = A⁻¹ x̄,   w̄ = −(∂(A x)/∂w)ᵀ b̄
 
-    So they can be differentiated again, as often as A can. Under ``vmap`` the right-hand sides become the
-    columns of one solve.
+    So they can be differentiated again, as often as A can. Under ``vmap`` the right-hand sides
+    become the columns of one solve.
     """
 
     @staticmethod

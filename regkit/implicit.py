@@ -124,8 +124,8 @@ class Frozen(Derivative):
 class Implicit(Derivative):
     """A ẋ = ḃ − Ȧ x, solved for all tangents at once.
 
-    The error is that of this solve, and what the error of x adds. By ``solve`` it can be differentiated
-    as often as A can: each derivative is an implicit solve again.
+    The error is that of this solve, and what the error of x adds. By ``solve`` it can be
+    differentiated as often as A can: each derivative is an implicit solve again.
 
     Args:
         solver: of the tangents; the one that computed x if None. ``Implicit(CG.fixed(20))`` spends
@@ -291,11 +291,11 @@ def solve(
 ) -> torch.Tensor:
     """x(w) with A(w) x = b(w), with the derivative of your choice.
 
-    Differentiable in forward or reverse mode in w and b, or with these as ``Dual``: all that A depends on,
-    and is to be differentiated by, is in w. ``vmap`` over b runs one
-    batched solve. ``vmap`` over w needs an A of torch operations, and ``Implicit`` cannot be
-    differentiated under it (use a loop, or ``Unrolled``). Under ``vmap`` no run ends before its
-    limit, and a breakdown goes unseen.
+    Differentiable in forward or reverse mode in w and b, or with these as ``Dual``: all that A
+    depends on, and is to be differentiated by, is in w. ``vmap`` over b runs one batched solve.
+    ``vmap`` over w needs an A of torch operations, and ``Implicit`` cannot be differentiated under
+    it (use a loop, or ``Unrolled``). Under ``vmap`` no run ends before its limit, and a breakdown
+    goes unseen.
 
     Args:
         A: (w, x) ↦ A(w) x, symmetric positive definite, for x (n,) and (n, k), made of torch

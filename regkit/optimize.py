@@ -48,8 +48,8 @@ def newton_trust(
         objective: with second derivatives of the kind ``hessian``.
         w (p,): the start.
         hessian: "exact" or "gauss-newton".
-        radius: the first Δ, in the norm of w, which then adapts. In "exact" a parameter whose unit is very
-            small or large is measured by what changes J by J.
+        radius: the first Δ, in the norm of w, which then adapts. In "exact" a parameter whose unit
+            is very small or large is measured by what changes J by J.
         subproblem: "exact" for SciPy's ``trust-exact``, which factorises H; "krylov" for conjugate
             gradients that stop early (Steihaug, Toint) and need only products with H: for thousands
             of parameters.

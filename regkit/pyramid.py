@@ -28,11 +28,11 @@ from regkit.scales import Adaptive
 def pyramid(problem: Registration, levels: int) -> list[Registration]:
     """The problem at ``levels`` image sizes, the smallest first; ``problem`` itself is the last.
 
-    From one to the next smaller, blocks of 2ᵈ cells are averaged, in each image on its own grid; cells
-    of weight zero are left out where others are in the block. Ω
-    stays, and with it the meaning of w for a transformation that has the same parameters at every
-    size. Another one becomes its ``coarser()``; ``level.transform.refine(w)`` takes w from the
-    level before to ``level``.
+    From one to the next smaller, blocks of 2ᵈ cells are averaged, in each image on its own
+    grid; cells of weight zero are left out where others are in the block. Ω stays, and with it
+    the meaning of w for a transformation that has the same parameters at every size. Another
+    one becomes its ``coarser()``; ``level.transform.refine(w)`` takes w from the level before
+    to ``level``.
 
     Args:
         problem: the finest level.

@@ -12,10 +12,10 @@ or else: a flat objective, a singular Hessian, a gradient that is not finite, or
 
 A step can be short, and its promise small, because it was damped. So the last two count for
 *Newton's* step −H⁻¹∇J, and H has to be positive definite. A gradient depends on the unit of w: a
-small one counts if the decrease that it promises, ½‖∇J‖⁴/∇JᵀH∇J, is at most (100 gtol)² J(w₀) as well.
-‖w‖ stands for the longest w and the longest step so far. Tolerances below the precision of w are
-raised to it (to ten times that for the gradient; zero stays zero). So none of the limits depends on
-the unit of the grey values, or of lengths.
+small one counts if the decrease that it promises, ½‖∇J‖⁴/∇JᵀH∇J, is at most (100 gtol)² J(w₀) as
+well. ‖w‖ stands for the longest w and the longest step so far. Tolerances below the precision of w
+are raised to it (to ten times that for the gradient; zero stays zero). So none of the limits
+depends on the unit of the grey values, or of lengths.
 """
 
 from __future__ import annotations

@@ -95,8 +95,8 @@ def _in_sines(image: torch.Tensor) -> torch.Tensor:
 def _solved(image: torch.Tensor, theta: float | torch.Tensor, axis: int) -> torch.Tensor:
     """(BᵀB + θM)⁻¹Bᵀ along an axis of any length m, in O(m log m).
 
-    B is diagonal in sines. So is M but for two entries in each corner, M = diag λ + U C Uᵀ with four
-    columns, and with D = diag(β² + θλ) the inverse of the sum is (Woodbury)
+    B is diagonal in sines. So is M but for two entries in each corner, M = diag λ + U C Uᵀ with
+    four columns, and with D = diag(β² + θλ) the inverse of the sum is (Woodbury)
 
         D⁻¹ − θ D⁻¹U (I + θ C UᵀD⁻¹U)⁻¹ C UᵀD⁻¹.
     """
@@ -117,9 +117,9 @@ def _along(matrix: torch.Tensor, image: torch.Tensor, axis: int) -> torch.Tensor
 class SmoothingBasis:
     """An image, prepared once: then its coefficients for any θ ≥ 0 are cheap.
 
-    Each further θ costs one small matrix product an axis, or two Fourier transforms if the axis has more
-    than 512 cells. Everything is differentiable by
-    torch.func in the image and in θ; dtype and device are those of the image.
+    Each further θ costs one small matrix product an axis, or two Fourier transforms if the axis has
+    more than 512 cells. Everything is differentiable by torch.func in the image and in θ; dtype and
+    device are those of the image.
 
     Args:
         image (m₁, …, m_d): grey values in any unit, floating-point; d is 1, 2 or 3.
@@ -326,8 +326,8 @@ def evaluate(
     """The spline T(x) = v + Σⱼ cⱼ b(x/h − ½ − j) and its derivatives at points anywhere in space.
 
     From two cells beyond the outermost centres on it is v = ``outside``. All derivatives up to the
-    second are continuous everywhere. A NaN point gives NaN. Differentiable by torch.func in c and x,
-    up to the spline's own smoothness.
+    second are continuous everywhere. A NaN point gives NaN. Differentiable by torch.func in c and
+    x, up to the spline's own smoothness.
 
     Args:
         c (m₁, …, m_d): the coefficients, in the unit of the grey values.

@@ -16,11 +16,7 @@ from tools import executed
 from tools.toc import ROOT, notebooks
 
 NOTEBOOKS = notebooks()
-NOT_YET = {"05_scale_ode", "06_exact_hessians", "08_varpro"}  # chapters that are being mended
-UNSURE = pytest.mark.xfail(reason="being mended", strict=False)
-each_notebook = pytest.mark.parametrize(
-    "path", [pytest.param(p, id=p.stem, marks=[UNSURE] * (p.stem in NOT_YET)) for p in NOTEBOOKS]
-)
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 FIGURE = re.compile(r'<figure class="rk"(.*?)</figure>', re.DOTALL)
 SENT = re.compile(r'<script type="application/json">(.*?)</script>', re.DOTALL)
 WIDEST = 76  # columns of what a cell prints

@@ -51,8 +51,6 @@ HEADING_OR_CLAIM = re.compile(r"^#{2,} +(?P<heading>.+)$|<!-- claim: (?P<claim>[
 @each_lesson
 def test_a_claim_below_a_guess_waits_for_it(path: Path):
     """It stands in a fold that the guess opens, from the figure that asks to the next section."""
-    if path.stem == "06_exact_hessians":
-        pytest.xfail("being mended")
     asking, told = False, []
     for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type == "code":

@@ -19,16 +19,6 @@ from .walks import spoilers
 
 pytestmark = pytest.mark.browser
 
-NOT_YET = {"05_scale_ode", "06_exact_hessians", "08_varpro"}  # chapters that are being mended
-
-
-@pytest.fixture(autouse=True)
-def unsure(request):
-    path = request.node.callspec.params.get("path", "") if hasattr(request.node, "callspec") else ""
-    if path.rpartition("/")[2].partition(".")[0] in NOT_YET:
-        request.applymarker(pytest.mark.xfail(reason="being mended", strict=False))
-
-
 LARGEST = 3_000_000  # bytes
 
 

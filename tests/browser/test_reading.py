@@ -24,16 +24,6 @@ LOADED = """async () => {
   await new Promise((resolve) => requestIdleCallback(resolve));
   return seen.filter((image) => !image.naturalWidth).map((image) => image.src.slice(0, 99));
 }"""
-NOT_YET = {"05_scale_ode", "06_exact_hessians", "08_varpro"}  # chapters that are being mended
-
-
-@pytest.fixture(autouse=True)
-def unsure(request):
-    path = request.node.callspec.params.get("path", "") if hasattr(request.node, "callspec") else ""
-    if path.rpartition("/")[2].partition(".")[0] in NOT_YET:
-        request.applymarker(pytest.mark.xfail(reason="being mended", strict=False))
-
-
 CONTRAST = ["color-contrast", "link-in-text-block"]  # what the dark can spoil
 ALIKE = ("mjx-container", "pre")  # formulas and code have the same colours on all pages
 
