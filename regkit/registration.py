@@ -117,6 +117,8 @@ class Registration:
         require(dim == other, f"expected a transformation in {dim} dimensions, got one in {other}")
         if self.outside is None:
             warn_of_bright_border(self.template)
+        # What is kept is made here: made at its first use inside a derivative, it would not outlive that.
+        _ = self.bases, self.beyond, self.cover, self.motion, self.omega
 
     def __repr__(self) -> str:
         cells, finer = (" × ".join(map(str, grid.shape)) for grid in self.grids)

@@ -150,6 +150,7 @@ class SmoothingBasis:
             object.__setattr__(self, "factors", tuple(self.factors))
             fits = len(self.factors) == self.image.ndim and min(self.factors) > 0
             require(fits, f"expected {self.image.ndim} positive factors, got {self.factors}")
+        _ = self.amplitudes  # here: made inside a derivative they could not be kept
 
     def __repr__(self) -> str:
         return f"SmoothingBasis of {' × '.join(map(str, self.image.shape))} cells"

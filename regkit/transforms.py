@@ -177,7 +177,9 @@ class Affine(Transform):
         self, x: Grid | Tensor, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None
     ) -> AffineMotion:
         """As ``Transform.on``."""
-        return AffineMotion(self, super().on(x, dtype, device).points)
+        motion = AffineMotion(self, super().on(x, dtype, device).points)
+        _ = motion.z, motion._extended, motion._order  # here, not inside a derivative that they would outlive
+        return motion
 
     def identity(
         self, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None

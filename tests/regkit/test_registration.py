@@ -16,14 +16,14 @@ import scipy.optimize
 import torch
 
 from regkit.checks import adjoint_test, taylor_test
-from regkit.data import bumps, mri, paper_hands
+from regkit.data import bumps, hands_phantom, mri, paper_hands
 from regkit.distances import NCC, SSD, Distance
 from regkit.grid import Grid
 from regkit.optimize import gauss_newton, newton_trust
 from regkit.registration import Registration, at_centres
 from regkit.regularizers import Quadratic
 from regkit.spline import SmoothingBasis, evaluate
-from regkit.transforms import Affine, Rigid, Transform, Translation
+from regkit.transforms import Affine, NeuralODE, Rigid, Transform, Translation
 
 tensor = partial(torch.tensor, dtype=torch.float64)
 
@@ -425,3 +425,22 @@ def test_objects_copy_compare_and_print():
         "Registration of 4 × 5 cells: Affine(dim=2, center=None), SSD(), weights, regulariser"
     )
     assert repr(objective).startswith("Objective at θ = 1 of Registration of 4 × 5 cells")
+
+
+@pytest.mark.parametrize("outside", [0.0, "mean", "overlap"])
+@pytest.mark.parametrize("make", [Affine, Rigid, NeuralODE])
+def test_the_first_use_may_be_inside_a_derivative(make, outside, random):
+    """What a problem keeps outlives the derivative in which it was first needed."""
+    pair = hands_phantom(12)
+    problem = Registration(pair.template, pair.reference, pair.grid, make(), outside=outside)
+    w = problem.transform.identity() + 0.01 * random(problem.transform.parameters)
+    theta = torch.tensor(0.5, dtype=torch.float64)
+
+    def gradient(t):
+        return torch.func.grad(lambda v: problem.at(t).loss(v))(w)
+
+    mixed = torch.func.jacfwd(gradient)(theta)  # the first use, two levels deep
+    torch.testing.assert_close(mixed, problem.gradient_theta(w, theta), rtol=1e-7, atol=1e-7)
+    step = 1e-4
+    difference = (gradient(theta + step) - gradient(theta - step)) / (2 * step)
+    torch.testing.assert_close(mixed, difference, rtol=1e-5, atol=1e-3)

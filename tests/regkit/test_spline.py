@@ -502,12 +502,12 @@ def test_long_axes_need_no_eigenproblem(theta, random, monkeypatch):
 def test_long_and_short_axes_agree(random, monkeypatch):
     """With both ways: the dense solution, all derivatives, and any factors."""
     image, factors = random(9, 12, 7), (1.0, 2.0, 0.5)
-    modes = SmoothingBasis(image, factors, 3.0)
+    methods, modes = ("coefficients", "theta_derivative"), SmoothingBasis(image, factors, 3.0)
+    by_modes = [getattr(modes, method)(0.7) for method in methods]
     monkeypatch.setattr(spline, "_MODES", 8)
     sines, theta = SmoothingBasis(image, factors, 3.0), torch.tensor([0.7], dtype=torch.float64)
-    for method in ("coefficients", "theta_derivative"):
-        expected, found = (getattr(basis, method)(0.7) for basis in (modes, sines))
-        assert (found - expected).norm() <= 1e-12 * expected.norm()
+    for method, expected in zip(methods, by_modes, strict=True):
+        assert (getattr(sines, method)(0.7) - expected).norm() <= 1e-12 * expected.norm()
     rate, step = sines.theta_derivative(theta[0]), 0.1 * torch.ones_like(theta)
     assert taylor_test(lambda t: sines.coefficients(t[0]), theta, step, first=0.1 * rate).passes()
     direction = random(9, 12, 7)
