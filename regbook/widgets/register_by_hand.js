@@ -113,11 +113,11 @@
     if (run) {
       player.stop();
       [run, player] = [null, null];
-      outcome.replaceChildren(coming());
     }
     now = values;
     const loss = draw();
     moves.push(loss / first);
+    outcome.replaceChildren(...waiting());
     drawCurve();
     say(loss, "By hand:");
   };
@@ -143,13 +143,12 @@
     input: (k) => { moves = []; change(friendly(starts[k])); } });
   const again = kit.button("Start again", () => { moves = []; change(friendly(starts[start.input.selectedIndex])); });
   kit.longest(words("Newton, step 88 of 88:", first, `, your best ${percent(1)}`, limits.map(([low]) => low)));
-  const coming = () => el("p", { class: "rk-blank" }, "What Newton's method does from here appears in this place.");
-  const outcome = el("div", {}, coming());
+  const outcome = el("div", {});
   const lost = (steps, fell, far) =>
     `Newton has converged after ${kit.counted(steps, "step")}: ${fell}. ` +
     `And yet it is ${far.toFixed(1)} cm from the true map. ` +
     "It has found the bottom of another valley. Turn the hand nearer to its place, and let it try again.";
-  const report = (verdict, maps, losses, off) => {
+  const table = (maps, losses, off) => {  // null stands for what nobody knows yet
     const narrow = "padding:.15rem min(1rem,1.8vw) .15rem 0;text-align:left;white-space:nowrap";
     const cell = (kind, words, more) => el(kind, { style: narrow, ...more }, words);
     const row = (label, ...values) =>
@@ -157,13 +156,15 @@
     const head = ["", "you", "Newton", "truth"].map((words) =>
       words ? cell("th", words, { scope: "col" }) : cell("td", ""));
     const six = names.map((name, k) =>
-      row(name + endings[k].replace(/^(.)/, ", $1"), ...maps.map((v) => plain[k](v[k]))));
+      row(name + endings[k].replace(/^(.)/, ", $1"), ...maps.map((v) => (v ? plain[k](v[k]) : "?"))));
     const tidy = "margin:.5rem 0 0;border-collapse:collapse;font-size:.9em;font-variant-numeric:tabular-nums";
-    return [el("p", { role: "status" }, verdict),
-      el("table", { style: tidy }, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...six,
-        row("loss", ...losses.map((loss) => percent(loss / first))),
-        row("off by, cm", ...off.map((v) => (v ? v.toFixed(2) : "0")))))];
+    return el("table", { style: tidy }, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...six,
+      row("loss", ...losses.map((loss) => (loss === null ? "?" : percent(loss / first)))),
+      row("off by, cm", ...off.map((v) => (v === null ? "?" : v ? v.toFixed(2) : "0")))));
   };
+  const report = (verdict, ...columns) => [el("p", { role: "status" }, verdict), table(...columns)];
+  const waiting = () => [el("p", {}, "Your numbers. Newton's, and the true ones, appear beside them when it has finished."),
+    table([now, null, null], [first * moves.at(-1), null, null], [null, null, null])];
   const sample = () => {  // as large as any outcome: so much room is kept for it
     const scrub = kit.slider({ label: "step", max: 88, step: 1, text: (k) => `${k} of 88` }).row;
     scrub.prepend(kit.play(() => 0, () => {}).button);
@@ -257,6 +258,7 @@
     el("div", { class: "rk-controls by-hand-sliders" }, ...controls.map((control) => control.row)),
     el("div", { style: "display:flex;flex-wrap:wrap;gap:.5rem 1rem;margin:.5rem 0" }, finish, again, start.row),
     kit.reserve(outcome, sample()));
+  outcome.replaceChildren(...waiting());
   const loss = draw();
   drawCurve();
   say(loss, "As the X-rays came:");

@@ -100,6 +100,23 @@ def test_parameters_mean_what_they_say(open_page, path):
     assert torch.allclose(turn @ b, torch.tensor([-1.0, -2.0], dtype=torch.float64), atol=1e-12)
 
 
+def assert_waiting(page: Page) -> None:
+    """The table has the reader's numbers, and none of Newton's and of the truth's."""
+    rows = [row.locator("td").all_inner_texts() for row in page.locator("table:visible tbody tr").all()]
+    assert [row[1:] for row in rows] == [["?", "?"]] * 8 and rows[-1][0] == "?"
+    for row, name in zip(rows, ("turn", "right", "up", "width", "height", "shear"), strict=False):
+        value = slider(page, name).get_attribute("aria-valuetext").partition(" = ")[2]
+        assert row[0] == value.rstrip("° cm")
+    assert rows[-2][0] in page.locator(".rk-readout").inner_text()
+
+
+def test_before_newton_the_table_follows_the_reader_and_gives_nothing_away(open_page, path):
+    page = open_page(path).page
+    assert_waiting(page)
+    put(page, turn=-40, up=1.5, width=1.2)
+    assert_waiting(page)
+
+
 def test_newton_in_the_page_ends_where_regkit_does(open_page, path, objective):
     page = open_page(path).page
     page.get_by_label("start").select_option("nearly there")
@@ -127,10 +144,11 @@ def test_a_move_after_newton_starts_from_there(open_page, path, objective):
     page = open_page(path).page
     page.get_by_label("start").select_option("nearly there")
     finish(page)
-    assert page.locator("table:visible").count() == 1
+    assert "?" not in page.locator("table:visible").inner_text()
     put(page, right=0.5)
     assert_as_regkit(page, objective)
-    assert page.locator("table:visible").count() == 0 and page.get_by_role("button", name="Play").count() == 0
+    assert_waiting(page)
+    assert page.get_by_role("button", name="Play").count() == 0
 
 
 def test_drag_and_knob(open_page, path, objective):
