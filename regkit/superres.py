@@ -148,6 +148,7 @@ class SuperResolution:
         require(usable, f"expected templates of finite floating-point numbers, got {kind}")
         require(self.strength >= 0, f"expected a strength λ ≥ 0, got {self.strength}")
         require(0 <= self.fixed < shape[0], f"expected 0 to {shape[0] - 1} fixed templates, got {self.fixed}")
+        _ = self.points, self.b  # made here: first made inside a derivative, they would not outlive that
 
     def __repr__(self) -> str:
         (count, m1, m2), (n1, n2) = self.templates.shape, self.grid.shape

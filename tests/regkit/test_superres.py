@@ -25,6 +25,19 @@ def problem(random):
     return made.problem, w
 
 
+def test_first_use_may_happen_inside_torch_func(random):
+    """Whatever a problem keeps must not remember the derivative that asked for it first."""
+    problem, f = SuperResolution(random(2, 3, 4), Grid((3.0, 4.0), (6, 8))), random(48)
+    w = problem.identity() + 0.01
+
+    def energy(w):
+        return (problem.model(w, f) - problem.b).square().sum()
+
+    gradient = torch.func.grad(energy)
+    product = torch.func.grad(lambda u: gradient(u) @ w)(w)
+    torch.testing.assert_close(product, torch.func.jvp(gradient, (w,), (w,))[1])
+
+
 def test_pooling_and_slopes_have_the_right_adjoints(random):
     image = random(2, 6, 9)
     assert torch.equal(pool(image, 3)[1, 1, 2], image[1, 3:6, 6:9].mean())
