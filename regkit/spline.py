@@ -53,11 +53,16 @@ def smoothing_modes(cells: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tenso
     Returns:
         μ (m,) ascending, V (m, m) and VᵀBᵀ (m, m), float64.
 
+    Raises:
+        ValueError: for anything but a number of cells.
+
     Example:
         >>> mu, V, VtBt = smoothing_modes(28)
         >>> tuple(mu.shape), tuple(V.shape), tuple(VtBt.shape)
         ((28,), (28, 28), (28, 28))
     """
+    known = isinstance(cells, int) and cells > 0
+    require(known, f"expected a number of cells, 1, 2, …, got {cells!r}")
     return tuple(map(torch.from_numpy, _modes_of(cells)))
 
 
@@ -220,7 +225,7 @@ class SmoothingBasis:
             ∂c/∂θ, of the shape of the image.
         """
         if len(self._short) < self.image.ndim:
-            theta = torch.as_tensor(theta).to(self.image)
+            theta = torch.as_tensor(theta, dtype=self.image.dtype, device=self.image.device)
             return torch.func.jvp(self.coefficients, (theta,), (torch.ones_like(theta),))[1]
         gains = self._gains(theta)
         damping = math.prod(gain for _, gain in gains)
