@@ -74,6 +74,12 @@ def lab(*folder: str) -> None:
     run(PY, "-m", "jupyterlab", "--ServerApp.root_dir=.", f"--LabApp.default_url={page}", *quiet)
 
 
+def student(*_: str) -> None:
+    """Write the notebooks for students, without any solution, into student/"""
+    install()
+    run(PY, "-m", "tools.student")
+
+
 def serve(*_: str) -> None:
     """Serve the built book on this computer, at http://localhost:8000"""
     from functools import partial
@@ -123,7 +129,7 @@ def clean(*_: str) -> None:
 
 COMMANDS = {
     f.__name__: f
-    for f in (help, book, test, check, lint, lab, serve, records, pins, versions, chapter, clean)
+    for f in (help, book, test, check, lint, lab, student, serve, records, pins, versions, chapter, clean)
 }
 
 

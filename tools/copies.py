@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 import tomllib
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -23,7 +24,7 @@ from pybtex.database import Entry, parse_file
 from pybtex.style.formatting.unsrt import Style
 
 from tools import executed
-from tools.toc import ROOT, pages
+from tools.toc import ROOT, notebooks, pages
 from tools.wheel import wheel
 
 BOOK = ROOT / "book"
@@ -261,14 +262,17 @@ def notation() -> str:
     return Text(page, {}).plain(page.read_text(encoding="utf-8"))
 
 
-def write(folder: Path = COPIES) -> list[Path]:
-    """Write the copies, what lies beside them and the wheel into `folder`, anew; returns the notebooks."""
+def write(folder: Path = COPIES, of: Callable[[Path], NotebookNode] = copy) -> list[Path]:
+    """Write the copies, what lies beside them and the wheel into `folder`, anew; returns the notebooks.
+
+    `of` makes them: from a page of the book what is written under its name.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     written = []
-    for notebook in (page for page in pages() if page.suffix == ".ipynb"):
+    for notebook in notebooks():
         path = folder / notebook.name
-        path.write_text(nbformat.writes(copy(notebook)) + "\n", encoding="utf-8")
+        path.write_text(nbformat.writes(of(notebook)) + "\n", encoding="utf-8")
         written.append(path)
     for page, text in {"glossary": glossary(), "notation": notation()}.items():
         (folder / f"{page}.md").write_text(text, encoding="utf-8")

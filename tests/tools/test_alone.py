@@ -19,13 +19,18 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools import copies
+from tools import copies, student
+from tools.chapters import lessons, tags
 from tools.toc import notebooks
 from tools.wheel import wheel
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="a user of Windows may not make links")
 
-TWO = ("index", "06_exact_hessians")  # that are executed in every run of the tests; --all-copies: all
+TWO = (
+    "index",
+    "06_exact_hessians",
+)  # readers' copies that are executed in every run of the tests; --all-copies: all
+TWO_FOR_STUDENTS = ("01_ad_basics", "A3_which_derivative")
 PACKAGES = Path(find_spec("numpy").origin).parents[1]
 BEGIN = "import regbook\nprint(regbook.__file__)"
 NO_NETWORK = """
@@ -235,6 +240,24 @@ def test_copy_runs_alone(notebook, alone, book, request):
         assert "error" not in kinds and "stderr" not in names, f"{after.source}\n{text}"
         assert [*figures(after)] == [*figures(before)], after.source
         assert "widget-view" not in str(after.get("outputs", ""))  # nobody watches
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("notebook", lessons(), ids=lambda path: path.stem)
+def test_students_notebook_runs_alone(notebook, alone, book, request):
+    """As it is handed out, in an empty folder, offline: each cell passes, and no exercise is done yet."""
+    if notebook.stem not in TWO_FOR_STUDENTS and not request.config.getoption("--all-copies"):
+        pytest.skip("--all-copies runs all of them, not only two")
+    python = alone()
+    python.install_wheel()
+    copy = nbformat.read(copies.COPIES / notebook.name, as_version=4)
+    for cell in python.execute(student.for_students(copy, notebook.stem)).cells:
+        text = "".join(map(said, cell.get("outputs", [])))
+        kinds = {output.output_type for output in cell.get("outputs", [])}
+        names = {output.get("name") for output in cell.get("outputs", [])}
+        assert "error" not in kinds and "stderr" not in names, f"{cell.source}\n{text}"
+        if "exercise" in tags(cell):
+            assert "not done yet" in str(cell.outputs), cell.source
 
 
 def figures(cell: nbformat.NotebookNode):
