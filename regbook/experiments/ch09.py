@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from regbook import paper
+from regkit import data
 from regkit.dual import Dual
+from regkit.grid import Grid
 from regkit.implicit import Chebyshev, Continue, Derivative, Frozen, Implicit, Last, Unrolled, solve
 from regkit.linear import CG, Cholesky, Solver
 from regkit.operators import Operator
 from regkit.spline import smoothing_modes
-from regkit.superres import SuperResolution
-from regkit.varpro import Reduced
+from regkit.superres import SuperResolution, pool
+from regkit.templates import Synthetic, register_templates, synthetic
+from regkit.varpro import Projection, Reduced
 
 TAILS = ("restart", "continue", "chebyshev", "implicit")
 
@@ -250,3 +254,200 @@ def final_errors(record: Mapping[str, np.ndarray], tail: str, total: int) -> np.
     """Final image errors in %, (percents, starts)."""
     k = list(record["totals"]).index(total)
     return 100 * record["image_error"][TAILS.index(tail), k, :, :, -1]
+
+
+# ---- the same for any setting, while it is computed: what Jupyter shows in the place of the record
+
+STEPS = 9
+SHARES = tuple(range(0, 101, 10))  # per cent
+LENGTHS = tuple(10.0 ** (-k / 2) for k in range(19))  # of the steps of the Taylor test
+
+
+def pictures(size: int = 20) -> dict[str, tuple[torch.Tensor, Grid]]:
+    """Images to super-resolve, with their grids: both drawn hands, the middle of a slice through a head."""
+    hands, (slice_, _) = data.hands_phantom(size), data.mri()
+    cell = len(slice_) // size
+    edge, side = (len(slice_) - size * cell) // 2, size * cell
+    head = pool(slice_[edge : edge + side, edge : edge + side].contiguous(), cell)
+    return {
+        "hand": (hands.reference, hands.grid),
+        "turned hand": (hands.template, hands.grid),
+        "head": (head, Grid((float(side), float(side)), (size, size))),
+    }
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Known:
+    """What is known of one setting so far; an entry is None or empty as long as it is not.
+
+    image, total, last, tail, seed: the setting.
+    jacobian_error, cosine, step: as in the record, at the start.
+    frozen: the error of the Jacobian there with nothing differentiated.
+    errors: of the image at the start and after each step; message: of the optimiser, if it ended before.
+    found, truth (m1, m2): the image by now, and the true one.
+    taylor: remainders at LENGTHS, of this Jacobian; first: without any.
+    exact, none: the errors with the exact Jacobian, and with nothing differentiated.
+    jacobian_errors: those of this image and so many iterations, by (tail, last, seed).
+    """
+
+    image: str
+    total: int
+    last: int
+    tail: str
+    seed: int
+    jacobian_error: float
+    cosine: float
+    step: float
+    frozen: float
+    truth: torch.Tensor
+    jacobian_errors: Mapping[tuple[str, int, int], float]
+    errors: tuple[float, ...] = ()
+    found: torch.Tensor | None = None
+    message: str = ""
+    taylor: tuple[float, ...] = ()
+    first: tuple[float, ...] = ()
+    exact: tuple[float, ...] = ()
+    none: tuple[float, ...] = ()
+
+
+class Problem:
+    """A super-resolution with its answer, its start, and what is exact there."""
+
+    def __init__(self, image: torch.Tensor, grid: Grid):
+        self.made: Synthetic = synthetic(image, grid)
+        problem = self.made.problem
+        self.f0, self.start = problem.upsampled(), register_templates(problem)
+        self.truth = Reduced(problem, Cholesky())
+        self.exact: Projection = Reduced(problem, Cholesky(), rows="data").point(self.start)
+        self.direction = self.exact.gradient / self.exact.gradient.norm()
+
+    def reduced(self, solver: Solver, derivative: Derivative) -> Reduced:
+        """The residual of the paper, with that Jacobian."""
+        return Reduced(self.made.problem, solver, derivative, self.f0, rows="data")
+
+    def moved(self, seed: int) -> torch.Tensor:
+        """The start (p,), each parameter moved by about 1e-10; where it is for the seed 0."""
+        noise = torch.randn(
+            len(self.start), generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+        )
+        return self.start + 1e-10 * noise.to(self.start) if seed else self.start
+
+    def picture(self, w: torch.Tensor) -> torch.Tensor:
+        """The exact projection at w as an image."""
+        return self.truth.point(w).f.reshape(self.made.problem.grid.shape)
+
+
+@dataclass
+class Remembered:
+    """An objective that knows the points where it has been: a run that is made again, one step longer, costs
+    one step."""
+
+    objective: Reduced
+    points: dict[bytes, Projection] = field(default_factory=dict)
+
+    def point(self, w: torch.Tensor, order: int = 1) -> Projection:
+        """All that there is at w."""
+        key = w.numpy().tobytes()
+        if key not in self.points:
+            self.points[key] = self.objective.point(w, order)
+        return self.points[key]
+
+
+def step_by_step(objective: Remembered, w: torch.Tensor) -> Iterator[tuple[int, torch.Tensor, str]]:
+    """The steps of the paper's method as they are made: number, w (p,), and why it is the last, if it is.
+
+    A method that ends without another step says so of the step before, which then comes twice.
+    """
+    for k in range(STEPS + 1):
+        found = paper.levenberg_marquardt(objective, w, iterations=k, gtol=0.0)
+        early = not found.message.startswith("iterations")
+        yield found.iterations, found.x, found.message if early else ""
+        if early:
+            return
+
+
+class Live:
+    """The experiment of the record for any setting, as a generator; it remembers what it has computed.
+
+    pictures: images and their grids, by their names; bounds: of the eigenvalues, for Chebyshev.
+    """
+
+    def __init__(
+        self,
+        pictures: Mapping[str, tuple[torch.Tensor, Grid]],
+        bounds: Callable[[Operator], tuple[float, float]] = extremes,
+    ):
+        self.pictures, self.bounds = pictures, bounds
+        self._problems: dict[str, Problem] = {}
+        self._compared: dict[str, dict[str, tuple[float, ...]]] = {}
+        self._jacobian_errors: dict[tuple[str, int], dict[tuple[str, int, int], float]] = {}
+
+    def problem(self, image: str) -> Problem:
+        """The problem of one image, made once."""
+        if image not in self._problems:
+            self._problems[image] = Problem(*self.pictures[image])
+        return self._problems[image]
+
+    def __call__(
+        self, total: int, last: int, tail: str, image: str, seed: int
+    ) -> Iterator[tuple[float, Known]]:
+        """What is known, and which share of the work that took: first what is quick, then step after step.
+
+        After the nine steps of the optimiser: the Taylor test, what the steps are compared with, and the
+        error of the Jacobian for other numbers of iterations that are differentiated.
+        """
+        problem, parts = self.problem(image), 1 + STEPS + 3 + len(SHARES)
+        start, solver = problem.moved(seed), CG.fixed(total)
+        errors = self._jacobian_errors.setdefault((image, total), {})
+
+        def measured(k: int) -> Remembered:
+            objective = Remembered(problem.reduced(solver, derivative(tail, k, self.bounds)))
+            J, exact = objective.point(start).jacobian, problem.exact.jacobian
+            errors[tail if k else "", k, seed] = float((J - exact).norm() / exact.norm())
+            return objective
+
+        measured(0)
+        objective = measured(last)
+        point = objective.point(start)
+        g = point.gradient
+        now = Known(
+            image, total, last, tail, seed,
+            jacobian_error=errors[tail if last else "", last, seed],
+            cosine=float(g @ problem.direction / g.norm()),
+            step=float(first_step(point).norm() / first_step(problem.exact).norm()),
+            frozen=errors["", 0, seed],
+            truth=problem.made.image,
+            jacobian_errors=dict(errors),
+            **self._compared.get(image, {}),
+        )  # fmt: skip
+        yield 1 / parts, now
+
+        for k, w, message in step_by_step(objective, start):
+            found = problem.picture(w)
+            reached = (*now.errors[:k], problem.made.error(found))
+            now = replace(now, errors=reached, found=found, message=message)
+            yield (1 + k) / parts, now
+
+        J_v, there = point.jacobian @ problem.direction, point.residual
+        rests = [[], []]
+        for h in LENGTHS:
+            change = objective.objective.residual(start + h * problem.direction) - there
+            rests[0].append(float((change - h * J_v).norm()))
+            rests[1].append(float(change.norm()))
+        now = replace(now, taylor=tuple(rests[0]), first=tuple(rests[1]))
+        yield (2 + STEPS) / parts, now
+
+        compared = self._compared.setdefault(image, {})
+        for k, (name, way) in enumerate((("exact", Implicit()), ("none", Frozen()))):
+            if name not in compared:
+                steps = step_by_step(Remembered(problem.reduced(Cholesky(), way)), problem.start)
+                reached = {k: problem.made.error(problem.picture(w)) for k, w, _ in steps}
+                compared[name] = tuple(reached.values())
+            now = replace(now, **{name: compared[name]})
+            yield (3 + STEPS + k) / parts, now
+
+        for k, percent in enumerate(SHARES):
+            if (tail, total * percent // 100, seed) not in errors:
+                measured(total * percent // 100)
+            now = replace(now, jacobian_errors=dict(errors))
+            yield (5 + STEPS + k) / parts, now

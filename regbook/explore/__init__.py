@@ -1,13 +1,17 @@
 """One slider, three surfaces: live in Jupyter, self-contained in the book's HTML, still without scripts.
 
 ``explore`` takes a function that draws, and the values to draw it for. ``page_widget`` takes a
-figure that the page computes itself, in JavaScript.
+figure that the page computes itself, in JavaScript. ``running`` takes one of these, and what a
+kernel computes in its place, step by step.
 
     frames     what is drawn, as pixels and as small pictures
     narrow     the drawing for phones
     page       the <figure> of a page; what it looks like is in explore.css, what it does in
                picture.js (its drawings) and explore.js (everything that moves)
     live       the same figure in Jupyter
+    running    a computation in the background, and a figure of it
+    live_running  that figure in Jupyter
+    bundle     what Jupyter is given of both
 """
 
 from __future__ import annotations
@@ -15,19 +19,22 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-import os
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from regbook.explore.bundle import bundle
 from regbook.explore.frames import Film, compose, render
 from regbook.explore.page import PageWidget, figure_html, page_widget, picture_html
+from regbook.explore.running import Running, Whole, running
 from regbook.text import number_text, readable
 
-__all__ = ["Choice", "Explorer", "Guess", "PageWidget", "Slider", "explore", "page_widget"]
+__all__ = [
+    "Choice", "Explorer", "Guess", "PageWidget", "Running", "Slider", "Whole",
+    "explore", "page_widget", "running",
+]  # fmt: skip
 
 MOST_FRAMES = 120
 _NAMES = "alpha beta gamma delta epsilon zeta eta theta iota kappa lam mu nu xi omicron pi rho . sigma tau"
@@ -371,30 +378,12 @@ class Explorer:
         return figure_html(picture, data, "rk.frames", text, self.title, self.caption, self.question)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        texts = {"text/plain": repr(self), "text/html": self.html()}
-        if not _somebody_watches():
-            return texts
-        try:
+        def live():
             from regbook.explore.live import view
-        except ModuleNotFoundError as error:
-            if error.name != "ipywidgets":
-                raise
-            return texts  # without ipywidgets Jupyter shows what the page shows
-        return view(self)._repr_mimebundle_() | texts
+
+            return view(self)
+
+        return bundle({"text/plain": repr(self), "text/html": self.html()}, live)
 
     def __repr__(self) -> str:
         return f"explore({', '.join(f'{n}: {len(p.values)} values' for n, p in self.parameters.items())})"
-
-
-def _somebody_watches() -> bool:
-    """Does this kernel belong to a notebook that is open in Jupyter, in VS Code or in Colab?
-
-    Where a program executes a notebook, as ``nbconvert --execute`` does, the outputs are read
-    later and without a kernel. Live figures would be dead there, and they would hide the
-    self-contained ones.
-    """
-    if "JPY_SESSION_NAME" in os.environ or "google.colab" in sys.modules:  # set by Jupyter's server; Colab
-        return True
-    ipython = sys.modules.get("IPython")
-    shell = ipython and ipython.get_ipython()
-    return shell is not None and "__vsc_ipynb_file__" in shell.user_ns  # set by VS Code

@@ -22,7 +22,7 @@ def view(explorer: Explorer) -> ui.VBox:
         try:
             frame = explorer.drawn(values, phones=False)
             picture.value = explorer.films[0].frame(frame.drawings[0])
-            readout.value, error.value = _text(frame.text), ""
+            readout.value, error.value = text_html(frame.text), ""
         except Exception:
             words = "<b>The function that draws this figure failed:</b>"
             lines = html.escape(traceback.format_exc())
@@ -40,7 +40,7 @@ def view(explorer: Explorer) -> ui.VBox:
     rows = []
     for k, (name, parameter) in enumerate(explorer.parameters.items()):
         if isinstance(parameter, Choice):
-            rows.append(_list(parameter, explorer.first[k], change(name)))
+            rows.append(choice_list(parameter, explorer.first[k], change(name)))
         else:
             plays = not any(isinstance(row, ui.HBox) for row in rows)
             rows.append(
@@ -49,26 +49,26 @@ def view(explorer: Explorer) -> ui.VBox:
     controls = ui.VBox(rows)
     title = [ui.HTML(f"<b>{html.escape(explorer.title)}</b>")] if explorer.title else []
     seen, words = ui.VBox([picture, error]), [controls, readout]
-    words += [_html(explorer.caption)] if explorer.caption else []
+    words += [html_widget(explorer.caption)] if explorer.caption else []
     told = ui.VBox(words)
     parts = [*title, seen, told]
     if explorer.question:
         hidden = [told] if explorer.question["before"] == "start" else [seen, told]
-        asked = _predict(explorer, hidden, mark)
+        asked = predict(explorer.question, hidden, mark, list(explorer.parameters.values()))
         parts = [*title, seen, asked, told] if hidden == [told] else [*title, asked, seen, told]
     show()
     return ui.VBox(parts, layout=ui.Layout(max_width="860px"))
 
 
-def _text(text: str) -> str:
+def text_html(text: str) -> str:
     return f"<div aria-live='polite' style='line-height:1.5'>{html.escape(text)}</div>"
 
 
-def _html(text: str) -> ui.HTML:
-    return ui.HTML(_text(text))
+def html_widget(text: str) -> ui.HTML:
+    return ui.HTML(text_html(text))
 
 
-def _list(parameter: Choice, first: int, to) -> ui.Dropdown:
+def choice_list(parameter: Choice, first: int, to) -> ui.Dropdown:
     options = list(zip(parameter.options, parameter.values, strict=True))
     style = {"description_width": "initial"}
     names = ui.Dropdown(options=options, index=first, description=parameter.label, style=style)
@@ -120,23 +120,25 @@ def _short(value):
     return value if isinstance(value, int) else float(f"{value:.4g}")
 
 
-def _predict(explorer: Explorer, hidden: list[ui.VBox], mark: ui.HTML) -> ui.VBox:
-    """The question, in the place of what is hidden until it is answered or skipped."""
-    asked = explorer.question
+def predict(asked: dict, hidden: list, mark: ui.HTML | None = None, parameters=(), then=None) -> ui.VBox:
+    """The question ``asked``, in the place of what is hidden until it is answered or skipped.
+
+    ``mark``: where the guess and the answer are shown on a slider; ``then``: called after that.
+    """
     sure = ui.Button(description="This is my guess", button_style="primary", disabled=True)
     skip = ui.Button(description="Skip")
     if asked["options"]:
         texts = asked["options"]
         pick = ui.RadioButtons(options=texts, index=None, layout=ui.Layout(width="auto"))
     else:
-        slider = list(explorer.parameters.values())[asked["on"]]
+        slider = parameters[asked["on"]]
         texts = [slider.text(value) for value in slider.values]
         # it starts at its end and says no value: who has not moved it has not guessed
         options = [("?", -1), *((text, k) for k, text in enumerate(texts))]
         pick = ui.SelectionSlider(options=options, value=-1, description=slider.label)
         pick.layout = ui.Layout(width="100%")
     question = ui.HTML(f"<b>Predict</b> {html.escape(asked['question'])}")
-    coming = _html("The figure appears here after your guess." if len(hidden) > 1 else "")
+    coming = html_widget("The figure appears here after your guess." if len(hidden) > 1 else "")
     box = ui.VBox([question, pick, ui.HBox([sure, skip]), coming])
     for part in hidden:
         part.layout.display = "none"
@@ -152,12 +154,14 @@ def _predict(explorer: Explorer, hidden: list[ui.VBox], mark: ui.HTML) -> ui.VBo
 
     def done(words, *signs):
         marks = [*signs, *([asked["place"]] if asked["place"] is not None else [])]
-        if marks:
+        if marks and mark is not None:
             places = "".join(map(sign, marks))
             mark.value = f"<div style='position:relative;height:1em;line-height:1'>{places}</div>"
-        box.children = [_html(words), *([_html(asked["answer"])] if asked["answer"] else [])]
+        box.children = [html_widget(words), *([html_widget(asked["answer"])] if asked["answer"] else [])]
         for part in hidden:
             part.layout.display = ""
+        if then:
+            then()
 
     def guessed(_):
         k = chosen()

@@ -168,9 +168,15 @@ def json_text(data) -> str:
 
 @dataclass(frozen=True)
 class PageWidget:
-    """What ``page_widget`` returns. Jupyter and the book display it."""
+    """What ``page_widget`` returns. Jupyter and the book display it.
+
+    ``source``: the figure. ``title``, ``caption``: as given; ``question``: what a ``Guess`` shows.
+    """
 
     source: str
+    title: str | None = None
+    caption: str | None = None
+    question: dict | None = None
 
     def html(self) -> str:
         """The <figure>, as a page shows it."""
@@ -264,4 +270,5 @@ def page_widget(
     longest = [longest] if isinstance(longest, str) else longest
     run = f"rk.page({js.strip().rstrip(';')}\n)"
     scripts, question = ("explore.js", "plot.js"), guess and guess.data()
-    return PageWidget(figure_html(body, data, run, readout, title, caption, question, scripts, longest))
+    source = figure_html(body, data, run, readout, title, caption, question, scripts, longest)
+    return PageWidget(source, title, caption, question)

@@ -4,8 +4,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from regbook.experiments import ch09 as experiments
-from regbook.plots import COLORS, taylor
-from regbook.text import number_text
+from regbook.plots import COLORS, bare, error, image, powers, taylor
+from regbook.text import counted, number_text
+from regkit import Grid
 
 NAMES = {"restart": "restart", "continue": "continue", "chebyshev": "Chebyshev", "implicit": "implicit"}
 HUES = {"restart": "vermillion", "continue": "purple", "chebyshev": "orange", "implicit": "blue"}
@@ -164,3 +165,78 @@ def bars(rows, start, truth):
         ax.text(rows[name][0] - 0.3, k, f"{rows[name][0]:.1f}", va="center", ha="right", color="white")
     ax.set(xlabel="image error after 9 steps, in %", xlim=(0, 1.15 * start), ylim=(len(names) - 0.5, -1.1))
     return figure
+
+
+# ---- while it is computed
+
+
+def live(figure, state):
+    """What is known of one setting: error of the Jacobian, Taylor test, the optimiser's steps, the image."""
+    above, below = figure.subfigures(2, 1)
+    left, right = above.subplots(1, 2)
+    steps, found, wrong = below.subplots(1, 3, width_ratios=(2, 1, 1))
+    color, total = COLORS[HUES[state.tail]], state.total
+    for tail in experiments.TAILS:
+        points = {(k, seed): e for (t, k, seed), e in state.jacobian_errors.items() if t in (tail, "")}
+        mine = sorted((100 * k / total, e) for (k, seed), e in points.items() if seed == state.seed)
+        if len(mine) > 1:
+            chosen = tail == state.tail
+            left.semilogy(*zip(*mine, strict=True), ".-" if chosen else ":", color=COLORS[HUES[tail]])
+            others = [(100 * k / total, e) for (k, seed), e in points.items() if seed != state.seed]
+            if chosen and others:
+                left.semilogy(*zip(*others, strict=True), ".", color=color, alpha=0.5)
+    left.semilogy([100 * state.last / total], [state.jacobian_error], "o", ms=8, color=color)
+    left.set(xlabel=f"% of {total} differentiated", ylim=(1e-9, 1e12), xlim=(-3, 103))
+    left.set_title("error of the Jacobian")
+    powers(left.yaxis, range(-8, 13, 4))
+
+    right.set(xlabel="step h", xscale="log", yscale="log", xlim=(1e-9, 1), ylim=(1e-4, 1e8))
+    right.set_title("Taylor test, ‖r(w+hv) − r(w) − hJv‖", fontsize=10)
+    powers(right.yaxis, range(-4, 9, 4))
+    powers(right.xaxis, range(-9, 1, 3))
+    if state.taylor:
+        right.plot(experiments.LENGTHS, state.first, ":", color="0.5", label="without J")
+        right.plot(experiments.LENGTHS, state.taylor, color=color, label="with J")
+        right.legend(loc="upper left")
+
+    steps.set(xlim=(-0.3, experiments.STEPS + 0.3), ylim=(0, 60), xlabel="step of the optimiser")
+    steps.set_title("image error, %")
+    steps.set_xticks(range(0, experiments.STEPS + 1, 3))
+    for values, style, name in ((state.exact, "--", "exact Jacobian"), (state.none, ":", "none")):
+        if values:
+            steps.plot(100 * np.array(values), style, color=COLORS["black"], label=name)
+            steps.legend(loc="upper center", ncols=2, fontsize=9, columnspacing=1.0)
+    steps.plot(100 * np.array(state.errors), "o-", ms=4, color=color)
+    if state.found is not None:
+        grid = Grid((1.0, 1.0), tuple(state.truth.shape))
+        image(found, state.found, grid, "image")
+        error(wrong, state.found - state.truth, grid, 128)
+    else:
+        bare(found, wrong)
+    return live_words(state)
+
+
+def live_words(state):
+    """What ``live`` shows, in words."""
+    what = (
+        f"the last {state.last} differentiated ({NAMES[state.tail]})" if state.last else "none differentiated"
+    )
+    if state.tail == "implicit" and state.last:
+        what = f"and {state.last} more for the tangents (implicit)"
+    moved = f", start moved by {number_text(1e-10)}, number {state.seed}" if state.seed else ""
+    said = (
+        f"{state.image}, {counted(state.total, 'iteration')}, {what}{moved}. At the start: cosine of Jᵀr "
+        f"with the true gradient {number_text(state.cosine)}; first step {number_text(state.step)} times as "
+        f"long as the exact one; relative error of J {number_text(state.jacobian_error)}, of none "
+        f"{number_text(state.frozen)}."
+    )
+    if not state.errors:
+        return said
+    steps = ", ".join(f"{100 * e:.1f}" for e in state.errors)
+    said += f" Image error in % after steps 0 to {len(state.errors) - 1}: {steps}."
+    if state.message:
+        said += f" The optimiser ended there: {state.message}."
+    if state.exact and state.none:
+        ends = [f"{100 * values[-1]:.1f}" for values in (state.exact, state.none)]
+        said += f" With the exact Jacobian it ends at {ends[0]}, with none at {ends[1]}."
+    return said

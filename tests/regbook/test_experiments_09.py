@@ -8,11 +8,13 @@ import torch
 
 from regbook import records
 from regbook.experiments import ch09
-from regkit import Grid
+from regkit import Grid, data
 from regkit.dual import Dual
 from regkit.implicit import Chebyshev, Continue, Frozen, Implicit, Last, Restart, Unrolled
 from regkit.linear import CG, Cholesky
 from regkit.operators import Matrix
+from regkit.optimize import levenberg_marquardt
+from regkit.problems import Residual
 from regkit.templates import synthetic
 from regkit.varpro import Reduced
 
@@ -172,3 +174,118 @@ def test_the_problem_along_one_direction():
         expected = all_of_them.project(Dual.variables(w)).tangents @ v
         torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-9)
     assert (ch09.image_tangent(problem, f0, w, v, CG.fixed(9), Frozen()) == 0).all()
+
+
+# ---- for any setting, while it is computed
+
+
+@pytest.fixture(scope="module")
+def live():
+    return ch09.Live(ch09.pictures(12))
+
+
+@pytest.fixture(scope="module")
+def run(live):
+    """All that one setting yields: 30 iterations, the last 12 after a restart."""
+    return list(live(total=30, last=12, tail="restart", image="hand", seed=0))
+
+
+def direct(problem, solver, way, w):
+    """The same by one call of the optimiser: the point at the start, and the errors of the image."""
+    reduced = Reduced(problem.made.problem, solver, way, problem.f0, rows="data")
+    found = levenberg_marquardt(reduced, w, damping=1e-3, scaling="identity", iterations=9, gtol=0.0)
+    truth = Reduced(problem.made.problem, Cholesky())
+    return reduced.point(w), [problem.made.error(truth.point(step.x).f) for step in found.history]
+
+
+def test_what_is_quick_comes_first_and_then_step_after_step(run):
+    shares, states = zip(*run, strict=True)
+    assert list(shares) == sorted(shares) and shares[-1] == 1
+    assert [len(state.errors) for state in states[:11]] == list(range(11))
+    assert all(len(state.errors) == 10 for state in states[10:])
+    assert states[0].found is None and states[1].found is not None
+    assert not states[10].taylor and states[11].taylor and not states[11].exact and states[13].none
+
+
+def test_the_numbers_are_those_of_direct_calls(live, run):
+    problem, state = live.problem("hand"), run[-1][1]
+    point, errors = direct(problem, CG.fixed(30), Last(12), problem.start)
+    exact, exact_errors = direct(problem, Cholesky(), Implicit(), problem.start)
+    _, none_errors = direct(problem, Cholesky(), Frozen(), problem.start)
+    frozen = problem.reduced(CG.fixed(30), Frozen()).point(problem.start)
+    J, gradient = exact.jacobian, torch.autograd.functional.jacobian(problem_loss(problem), problem.start)
+    assert state.errors == pytest.approx(errors, rel=1e-6)
+    assert state.exact == pytest.approx(exact_errors, rel=1e-6)
+    assert state.none == pytest.approx(none_errors, rel=1e-6)
+    assert state.jacobian_error == pytest.approx(float((point.jacobian - J).norm() / J.norm()), rel=1e-6)
+    assert state.step == pytest.approx(float(ch09.first_step(point).norm() / ch09.first_step(exact).norm()))
+    cosine = torch.cosine_similarity(point.jacobian.T @ point.residual, gradient, dim=0)
+    assert state.cosine == pytest.approx(float(cosine), abs=1e-6)
+    assert state.jacobian_errors["", 0, 0] == state.frozen
+    assert state.frozen == pytest.approx(float((frozen.jacobian - J).norm() / J.norm()), rel=1e-6)
+    assert {k for tail, k, _ in state.jacobian_errors if tail} == {12, *range(3, 31, 3)}
+    assert problem.made.error(state.found) == state.errors[-1]
+
+
+def problem_loss(problem):
+    """½‖r(w)‖² of the data, by dense algebra, for AD."""
+    model = problem.made.problem
+
+    def loss(w):
+        A = torch.func.jacfwd(lambda f: model.model(w, f))(torch.zeros(model.grid.count, dtype=w.dtype))
+        f = torch.linalg.solve(A.T @ A, A.T @ model.b)
+        rows = model.templates.numel()
+        return 0.5 * ((A @ f - model.b)[:rows] ** 2).sum()
+
+    return loss
+
+
+def test_the_taylor_test_of_a_true_derivative_has_slope_two(live):
+    """All iterations differentiated: the derivative belongs to the program, and the remainder to a square."""
+    states = [state for _, state in live(total=20, last=20, tail="restart", image="hand", seed=0)]
+    lengths = np.log(ch09.LENGTHS[6:13])
+    for rest, slope in ((states[-1].taylor, 2), (states[-1].first, 1)):
+        assert np.polyfit(lengths, np.log(rest[6:13]), 1)[0] == pytest.approx(slope, abs=0.05)
+
+
+def test_it_remembers_what_was_computed_before(live, run):
+    states = [state for _, state in live(total=30, last=6, tail="implicit", image="hand", seed=0)]
+    assert ("restart", 12, 0) in states[0].jacobian_errors and states[0].exact == run[-1][1].exact
+    other = next(live(total=30, last=6, tail="implicit", image="turned hand", seed=0))[1]
+    assert not other.exact and set(other.jacobian_errors) == {("", 0, 0), ("implicit", 6, 0)}
+
+
+def test_a_start_is_moved_by_a_seed(live):
+    problem = live.problem("hand")
+    assert torch.equal(problem.moved(0), problem.start)
+    moves = [(problem.moved(seed) - problem.start) for seed in (1, 2)]
+    assert all(1e-11 < float(move.abs().max()) < 1e-9 for move in moves)
+    assert not torch.equal(*moves) and torch.equal(problem.moved(1) - problem.start, moves[0])
+
+
+def test_a_run_that_ends_early_says_why(live):
+    whole = ch09.Remembered(live.problem("hand").reduced(Cholesky(), Frozen()))
+    steps = list(ch09.step_by_step(whole, live.problem("hand").start))
+    assert [k for k, _, _ in steps] == list(range(10)) and not any(message for _, _, message in steps)
+
+    found = Residual(lambda w: w - 1)  # what the damping leaves of it is not gone after nine steps
+    assert len(list(ch09.step_by_step(ch09.Remembered(found), torch.full((2,), 3.0).double()))) > 3
+    steps = list(ch09.step_by_step(ch09.Remembered(found), torch.ones(2).double()))
+    assert len(steps) == 1 and steps[0][0] == 0 and steps[0][2]
+
+
+def test_chebyshev_without_bounds_is_an_error():
+    live = ch09.Live(ch09.pictures(12), lambda A: (0.0, 1.0))
+    assert next(live(total=9, last=4, tail="implicit", image="hand", seed=0))
+    with pytest.raises(ValueError, match="expected bounds"):
+        next(live(total=9, last=4, tail="chebyshev", image="hand", seed=0))
+
+
+def test_the_pictures_are_three_of_that_size():
+    pictures = ch09.pictures(20)
+    assert {tuple(image.shape) for image, _ in pictures.values()} == {(20, 20)}
+    whole, _ = data.mri()
+    head, grid = pictures["head"]
+    assert grid.extent == (240.0, 240.0) and float(head[0, 0]) == pytest.approx(
+        float(whole[8:20, 8:20].mean())
+    )
