@@ -115,7 +115,8 @@ def write(name: str, content: dict, *, tolerance: float = 1e-6, **costs: float) 
         changed = [*differences(records.load(name), _read(name, new), tolerance)]
         verdict = f"differs in {len(changed)} places" if changed else f"the same to {tolerance:g}"
     file.write_bytes(new)
-    _note(name, costs)
+    if costs:
+        _note(name, costs)
     print("\n".join([f"{name}: {verdict}", *(f"  {line}" for line in changed[:10])]), flush=True)
     return changed
 
