@@ -6,6 +6,7 @@ it; but neither Sphinx nor myst-nb is needed to run a notebook.
 
 from __future__ import annotations
 
+import numpy as np
 from IPython.core.formatters import format_display_data
 from IPython.display import display
 
@@ -15,6 +16,8 @@ PREFIX = "application/papermill.record/"
 def glue(**numbers: object) -> None:
     """Store each value under its name with the cell's outputs, where the reader does not see it."""
     for name, value in numbers.items():
-        data, metadata = format_display_data(value)
+        # a number of NumPy's would be written as np.float64(1.5)
+        plain = value.item() if isinstance(value, np.generic) else value
+        data, metadata = format_display_data(plain)
         about = metadata | {"scrapbook": {"name": name, "mime_prefix": PREFIX}}
         display({PREFIX + kind: shown for kind, shown in data.items()}, raw=True, metadata=about)
