@@ -19,6 +19,7 @@ PY = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 BUILD = ROOT / "_build"
 HTML = BUILD / "html"
 PAGES_FROM = "book regkit regbook tools _config.yml _toc.yml pyproject.toml requirements.txt".split()
+PAGES_FROM += ["tests/regbook"]  # the wrong answers on the pages for teachers
 MADE = (".venv", "_build", "build", "dist", "regkit.egg-info", ".pytest_cache", ".ruff_cache")
 
 

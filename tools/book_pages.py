@@ -11,14 +11,21 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 from regbook.explore.page import once
-from tools import downloads, executed, folds, references, sections, times
+from tools import downloads, executed, folds, references, sections, teach, times
 from tools.chapters import lessons
 from tools.toc import ROOT
 
 
 def outputs(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Give Sphinx the notebook as it was executed, in the place of the file without outputs."""
+    """Give Sphinx the notebook as it was executed, in the place of the file without outputs.
+
+    The pages for teachers get their tables.
+    """
     path = Path(app.env.doc2path(docname))
+    if path.parent == teach.FOLDER:
+        for used in teach.uses(path):
+            app.env.note_dependency(str(used))
+        source[0] = teach.filled(path)
     if path.suffix != ".ipynb":
         return
     # The page is made anew when one of these changes: the first page says how long each chapter takes.
@@ -27,6 +34,7 @@ def outputs(app: Sphinx, docname: str, source: list[str]) -> None:
     try:
         notebook = executed.whole(path)
         folds.label(notebook)
+        teach.link(notebook, path)
         source[0] = nbformat.writes(notebook)
     except ValueError as error:
         logging.getLogger(__name__).warning("%s", error, location=docname)
@@ -81,7 +89,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", repair, priority=900)
     folds.setup(app)
     sections.setup(app)
-    made_by = [Path(module.__file__) for module in (folds, references, sections, times)]
+    made_by = [Path(module.__file__) for module in (folds, references, sections, teach, times)]
     made_by += [Path(__file__), *sorted((ROOT / "book" / "_static").iterdir())]
     state = hashlib.sha256(b"".join(path.read_bytes() for path in made_by)).hexdigest()
     # Sphinx forgets what it has read when this number changes, and so does when one of these files changes.

@@ -1,8 +1,8 @@
 """Write what a new chapter needs: `python make.py chapter 12 topic`.
 
 A small chapter on gradient descent that passes all tests, to be rewritten section by section: notebook,
-experiments, figures, checkers of the exercises, tests of the three and of the claim; and its entries in
-_toc.yml and in the list of the first page.
+experiments, figures, checkers of the exercises, tests of the three and of the claim, a page for teachers; and
+its entries in _toc.yml and in the list of the first page.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ FILES = {
     "test_experiments.txt": "tests/regbook/test_experiments_NN.py",
     "test_practice.txt": "tests/regbook/test_practice_NN.py",
     "test_claims.txt": "tests/book/test_claims_NN.py",
+    "teach.txt": "book/teach/NN.md",
 }
 ENTRY = re.compile(r"^( *- file: book/)(\d\d)_\w+\n", re.M)
+PAGE = re.compile(r"^( *- file: book/teach/)(\d\d)\n", re.M)  # for teachers
 # A row of the first page's table, with those of the chapter's appendices below it.
 ROW = re.compile(r"^\| \[(\d+)\]\((\d\d)_\w+\.ipynb\) \|.*\n?(?:\| \[A\d\].*\n?)*", re.M)
 
@@ -43,10 +45,11 @@ def write(number: str, topic: str, root: Path = ROOT) -> list[Path]:
         raise ValueError(f"expected the number of a new chapter, got {number}, which is there")
     contents = {root / "book" / f"{two}_{topic}.ipynb": _notebook(_filled("notebook.txt", two))}
     for part, place in FILES.items():
-        contents[root / place.replace("NN", two)] = _filled(part, two)
+        contents[root / place.replace("NN", two)] = _filled(part, two).replace("TOPIC", topic)
     if there := [path for path in contents if path.exists()]:
         raise ValueError(f"expected no file {there[0].relative_to(root)}, but it is there")
-    contents[root / "_toc.yml"] = _after(toc, ENTRY, two, rf"\g<1>{two}_{topic}\n")
+    toc = _after(toc, ENTRY, two, rf"\g<1>{two}_{topic}\n")
+    contents[root / "_toc.yml"] = _after(toc, PAGE, two, rf"\g<1>{two}\n")
     contents[root / "book" / "index.ipynb"] = _first_page(root / "book" / "index.ipynb", two, topic)
     for path, content in contents.items():
         path.write_text(content, encoding="utf-8", newline="\n")

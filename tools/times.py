@@ -45,7 +45,7 @@ def minutes(lesson: Path) -> dict[str, int]:
         if cell.cell_type == "markdown":
             titles = re.findall(r"^## +(.+)$", cell.source, re.MULTILINE)
             in_exercises = titles[-1].startswith("Exercises") if titles else in_exercises
-            exercises += sum(_exercise(kinds) for _, kinds in ANNOUNCED.findall(cell.source))
+            exercises += sum(exercise(kinds) for _, kinds in ANNOUNCED.findall(cell.source))
         if in_exercises:
             continue
         if cell.cell_type == "markdown":
@@ -79,7 +79,7 @@ def _number(lesson: str | None, name: str, page: Path) -> int:
     return minutes(path)[name]
 
 
-def _exercise(kinds: str) -> int:
+def exercise(kinds: str) -> int:
     """Minutes for an exercise of these kinds; of several the longest counts."""
     return max(EXERCISE[kind.strip()] for kind in kinds.split(","))
 

@@ -62,7 +62,7 @@ def test_4_3_accepts_the_solution():
     ("answer", "says"),
     [
         ((1e-3, 1), "the finest alone"),
-        ((0.01, 2), "wrong by"),
+        ((0.01, 2), "the first scale is too fine"),
         ((10.0, 20), "30 are allowed"),
         ((10.0, 1.5), "expected a coarsest"),
         ((-1.0, 2), "expected a coarsest"),

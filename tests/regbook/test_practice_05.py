@@ -75,7 +75,10 @@ def balance(plain, ahead):
         (lambda plain, ahead: balance(plain, ahead)[0], "two numbers"),
         (lambda plain, ahead: (8, len(ahead.steps)), "no prediction"),
         (lambda plain, ahead: (8, len(ahead.accepted) - 1), "one of the steps before the last"),
-        (lambda plain, ahead: (7, sum(step.tangent is None for step in ahead.steps)), "without a tangent"),
+        (
+            lambda plain, ahead: (7, sum(step.tangent is None for step in ahead.steps)),
+            "counts the steps without a tangent",
+        ),
         (lambda plain, ahead: (plain.evaluations - ahead.evaluations, 3), "take them out"),
         (lambda plain, ahead: (plain.evaluations - ahead.evaluations - 3, 3), "twice"),
         (lambda plain, ahead: (plain.iterations - ahead.iterations, 3), "iterations"),

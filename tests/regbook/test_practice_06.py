@@ -20,7 +20,7 @@ def left(H, B):
             "singular value",
         ),
         (lambda H, B: (1 - torch.linalg.eigvals(torch.linalg.solve(B, H)).real).max(), "absolute value"),
-        (lambda H, B: torch.linalg.eigvals(torch.linalg.solve(B, H)).abs().max(), "largest"),
+        (lambda H, B: torch.linalg.eigvals(torch.linalg.solve(B, H)).abs().max(), "largest \\|λ\\|"),
         (lambda H, B: 0.0, "expected"),
     ],
 )

@@ -16,12 +16,12 @@ def camera(cells, factor, shift):
     ("answer", "says"),
     [
         (lambda n, k, s: camera(n, k, s).T, "transposed"),
-        (lambda n, k, s: camera(n, k, s)[:-1], "the shape"),
+        (lambda n, k, s: camera(n, k, s)[:-1], "expected the shape"),
         (lambda n, k, s: k * camera(n, k, s), "mean of its cells"),
         (lambda n, k, s: camera(n, k, -s), "wrong way"),
         (lambda n, k, s: camera(n, k, k * s), "taken for coarse pixels"),
         (lambda n, k, s: camera(n, k, 0).roll(s, 1), "comes in at the other"),
-        (lambda n, k, s: camera(n, k, s + 1), "expected"),
+        (lambda n, k, s: camera(n, k, s + 1), "expected\n"),
     ],
 )
 def test_7_2_names_the_error(answer, says):
@@ -74,7 +74,10 @@ def discrepancy(strengths, norms, noise, m):
         (lambda s, r, e, m: s[r <= e * m].max(), "not noise · m"),
         (lambda s, r, e, m: int(s[r <= e * m**0.5].argmax()), "position"),
         (lambda s, r, e, m: s[r <= e * 20].max(), "wrong for 100"),
-        (lambda s, r, e, m: s[r < e * m**0.5].max() if (r < e * m**0.5).any() else 0.0, "is allowed"),
+        (
+            lambda s, r, e, m: s[r < e * m**0.5].max() if (r < e * m**0.5).any() else 0.0,
+            "equal to the noise is allowed",
+        ),
         (lambda s, r, e, m: 7.0, "expected"),
     ],
 )

@@ -45,7 +45,7 @@ def polynomial(alphas, betas, value, sign=-1.0, old=False, result="p"):
     ("answer", "says"),
     [
         (lambda a, b, v: polynomial(a, b, v, sign=1.0), "sign"),
-        (lambda a, b, v: polynomial(a, b, v, result="q"), "direction"),
+        (lambda a, b, v: polynomial(a, b, v, result="q"), "polynomial of the direction"),
         (lambda a, b, v: polynomial(a, b, v, old=True), "old p"),
         (lambda a, b, v: polynomial(a, [0.0, *b], v), "off by one"),
         (lambda a, b, v: polynomial(a, [0.0] * 3, v), "gradient descent"),

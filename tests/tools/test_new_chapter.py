@@ -26,7 +26,7 @@ COPIED += (
 )
 ALONE = (
     "format: jb-book\nroot: book/12_example\nchapters:\n  - file: book/glossary\n  - file: book/notation\n"
-    "  - file: book/references\n"
+    "  - file: book/references\n  - file: book/teach/12\n"
 )
 BUILD = """
 from tools import book, copies
@@ -57,6 +57,7 @@ def project(root: Path, tmp_path_factory) -> Path:
         "tests/regbook/test_experiments_12.py",
         "tests/regbook/test_practice_12.py",
         "tests/book/test_claims_12.py",
+        "book/teach/12.md",
         "_toc.yml",
         "book/index.ipynb",
     ]
@@ -73,14 +74,15 @@ def python(project: Path, *arguments: str) -> str:
 
 def test_its_style_is_that_of_the_rest(project):
     new = ["book/12_example.ipynb", *(place.replace("NN", "12") for place in new_chapter.FILES.values())]
-    python(project, "-m", "ruff", "check", *new)
-    python(project, "-m", "ruff", "format", "--check", *new)
+    code = [place for place in new if not place.endswith(".md")]
+    python(project, "-m", "ruff", "check", *code)
+    python(project, "-m", "ruff", "format", "--check", *code)
     python(project, "-m", "codespell_lib", *new)
 
 
 @pytest.mark.slow
 def test_it_passes_the_rules_of_chapters_and_its_own_tests(project):
-    named = ("notebooks", "cards", "questions", "exercises", "glossary", "notation")
+    named = ("notebooks", "cards", "questions", "exercises", "glossary", "notation", "teach")
     rules = [f"tests/book/test_{name}.py" for name in named]
     own = [place.replace("NN", "12") for place in new_chapter.FILES.values() if place.startswith("tests/")]
     chosen = [
