@@ -31,12 +31,12 @@ ROW = re.compile(r"^\| \[(\d+)\]\((\d\d)_\w+\.ipynb\) \|.*\n?(?:\| \[A\d\].*\n?)
 
 
 def write(number: str, topic: str, root: Path = ROOT) -> list[Path]:
-    """Write the files of chapter `number`, "11" for one, on `topic`; returns those that are new or changed.
+    """Write the files of chapter `number`, "12" for one, on `topic`; returns those that are new or changed.
 
     Raises: ValueError for a number or a topic that cannot be, or that is there already.
     """
     if not re.fullmatch(r"[1-9]\d?", number.lstrip("0") or "0"):
-        raise ValueError(f"expected the number of a chapter, such as 11, got {number}")
+        raise ValueError(f"expected the number of a chapter, such as 12, got {number}")
     if not re.fullmatch(r"[a-z][a-z0-9_]*", topic):
         raise ValueError(f"expected a topic in small letters and _, such as beyond_affine, got {topic}")
     two = f"{int(number):02d}"

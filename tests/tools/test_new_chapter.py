@@ -114,7 +114,7 @@ def test_it_stands_after_the_chapter_before_it(project, tmp_path):
     first = json.loads((project / "book" / "index.ipynb").read_text(encoding="utf-8"))
     text = "\n".join("".join(cell["source"]) for cell in first["cells"])
     row = "| [12](12_example.ipynb) | How long may a step be? |  | {{ 12 reading }} + {{ 12 exercises }} |"
-    assert re.search(r"^\| \[10\].*\n(?:\| \[A\d\].*\n)*" + re.escape(row) + "$", text, re.M)
+    assert re.search(r"^\| \[11\].*\n(?:\| \[A\d\].*\n)*" + re.escape(row) + "$", text, re.M)
 
 
 @pytest.mark.parametrize(
