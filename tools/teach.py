@@ -347,11 +347,11 @@ def _about(page: Path) -> str:
 
 def _plan(page: Path) -> str:
     chapter, rows = chapter_of(page), plan(page)
-    lines = ["| from | minutes | what | where | who acts |", "|---:|---:|---|---|---|"]
+    lines = ["| from | minutes | what | who acts |", "|---:|---:|---|---|"]
     begin = 0
     for row in rows:
-        what = f"{row.what} *(may be left out)*" if row.optional else row.what
-        lines.append(f"| {begin} | {row.minutes} | {what} | {_where(chapter, row.where)} | {row.who} |")
+        what = f"{_plain(row.what)} {_where(chapter, row.where)}{'. *May be left out.*' * row.optional}"
+        lines.append(f"| {begin} | {row.minutes} | {what} | {row.who} |")
         begin += row.minutes
     doing = sum(row.minutes for row in rows if row.who == STUDENTS)
     must = sum(row.minutes for row in rows if not row.optional)
@@ -384,7 +384,7 @@ def _votes(page: Path) -> str:
         else:
             parts.append("A place on the slider is asked for; the figure shows the right one.")
         parts.append(
-            f"- *Few are right:* {words['few']}\n- *About half:* {words['half']}\n- *Most:* {words['most']}"
+            f"*Few are right:* {words['few']}\\\n*About half:* {words['half']}\\\n*Most:* {words['most']}"
         )
     return _moved("\n\n".join(parts))
 
@@ -446,17 +446,17 @@ def escaped(sentence: str) -> str:
 def _objectives(page: Path) -> str:
     chapter = chapter_of(page)
     kinds, said, questions = exercises(chapter), claims(chapter), {vote.name for vote in votes(chapter)}
-    lines = ["| after the chapter one can | exercises | votes | claims |", "|---|---|---|---|"]
+    lines = ["| after the chapter one can | exercises | votes and claims |", "|---|---|---|"]
     for words, names in zip(objectives(chapter), served(chapter), strict=True):
         own = [f"{name} ({kinds[name]})" for name in names if name in kinds]
-        asked = [name for name in names if name in questions]
+        asked = ", ".join(name for name in names if name in questions)
         proved = [_plain(said[name]) for name in names if name in said]
-        lines.append(f"| {words} | {', '.join(own)} | {', '.join(asked)} | {' '.join(proved)} |")
+        lines.append(f"| {words} | {', '.join(own)} | {' '.join([*[f'{asked}.'] * bool(asked), *proved])} |")
     return _moved("\n".join(lines))
 
 
 def _plain(claim: str) -> str:
-    """A claim in the cell of a table: its numbers are those of the chapter."""
+    """A sentence in the cell of a table, with its stop, and gaps for the numbers of the chapter."""
     text = re.sub(r"\{glue:text\}`[^`]*`", GAP, claim).replace("|", r"\|")
     return text if text.endswith((".", "?")) else f"{text}."
 
