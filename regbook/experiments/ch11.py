@@ -16,7 +16,7 @@ from time import perf_counter, process_time
 import numpy as np
 import torch
 
-from regbook import paper
+from regbook import paper, records
 from regkit import data
 from regkit.continuation import follow, tangent
 from regkit.grid import Grid
@@ -187,6 +187,19 @@ def corrector_iterations(images: str, count: int = 40) -> dict[str, int]:
     return {
         name: follow(problem, scales, w0, predictor=p, hessian=h, variable="linear").iterations
         for name, (p, h) in plans.items()
+    }
+
+
+def fifty_pairs() -> dict[str, int]:
+    """Of the recorded pairs of growing difficulty: how many the predictor-corrector method alone solves, by
+    Euler's predictions on thirty scales, and how many the same scales alone without a prediction."""
+    methods = records.load("continuation.json")["methods"]
+    names = ("predictor-corrector", "multi-scale")
+    predicted, plain = (np.array(methods[name]["errors"]) < 1 for name in names)  # in cells, as its success
+    return {
+        "count": len(plain),
+        "only predicted": int((predicted & ~plain).sum()),
+        "only plain": int((plain & ~predicted).sum()),
     }
 
 

@@ -148,3 +148,14 @@ def test_the_drawn_hand_tells_the_same_story():
     start = ch11.figure_4("drawn")["start"]
     assert errors["exact"] < 0.5 * errors["none"] and abs(errors["Kaufman"] - errors["exact"]) < 1
     assert errors["last 50 %"] == pytest.approx(start, abs=0.5)
+
+
+def test_of_fifty_pairs_few_need_the_prediction():
+    """Counted again, pair by pair: success is a distance to the true map below one cell."""
+    methods = records.load("continuation.json")["methods"]
+    pairs = zip(methods["predictor-corrector"]["errors"], methods["multi-scale"]["errors"], strict=True)
+    solved = [(predicted < 1, plain < 1) for predicted, plain in pairs]
+    found = ch11.fifty_pairs()
+    assert found["count"] == len(solved) == 50
+    assert found["only predicted"] == solved.count((True, False)) and 1 <= found["only predicted"] <= 5
+    assert found["only plain"] == solved.count((False, True)) == 0
