@@ -10,6 +10,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 
 HOLDS, BOUND, DIFFERS, OPEN = "holds", "holds, within a bound", "comes out differently", "cannot be decided"
 BETS = (HOLDS, BOUND, DIFFERS)
@@ -337,14 +338,25 @@ def judged(record: Mapping, here: Mapping, claims: Sequence[Claim] = CLAIMS) -> 
     ]
 
 
+HEADINGS = ("the paper", "its images, here", "drawn hands, here", "shown by")
+
+
 def table(rows: Sequence[Mapping[str, str]]) -> str:
-    """The claims as a table in Markdown, with links to the chapters and the tests' names."""
-    lines = ["| where | claim | the paper | its images, here | drawn hands, here | verdict | shown by |"]
-    lines.append("|---|---|---|---|---|---|---|")
+    """The claims as a table, one block each: claim, verdict and reason above, numbers and proof below.
+
+    It is Markdown with the tags of a table, since the pages know no tables in what a cell puts out: so the
+    links to chapters lead to pages in the book and to notebooks in Jupyter. A phone stacks the numbers.
+    """
+    lines = ['<table class="verdicts">']
     for row in rows:
         number = row["chapter"].split("_")[0].lstrip("0")
         where = "appendix" if number.startswith("A") else "chapter"
-        shown = f"[{where} {number}]({row['chapter']}.ipynb), `tests/{row['test']}`"
-        cells = [row["place"], row["says"], row["paper"], row["theirs"], row["drawn"], f"*{row['verdict']}*"]
-        lines.append(f"| {' | '.join([*cells, shown])} |")
-    return "\n".join(lines)
+        says, place, why = (escape(row[key]) for key in ("says", "place", "why"))
+        above = f"<b>{says}</b> ({place}) <i>{row['verdict'].capitalize()}.</i> {why}"
+        lines.append(f'<tbody><tr><th scope="rowgroup" colspan="4">{above}</th></tr>')
+        numbers = zip(HEADINGS, (row["paper"], row["theirs"], row["drawn"]), strict=False)
+        cells = [f"<td><small>{heading}</small><br>{escape(value)}</td>" for heading, value in numbers]
+        lines += [f"<tr>{''.join(cells)}<td><small>{HEADINGS[-1]}</small>", ""]
+        lines += [f"[{where} {number}]({row['chapter']}.ipynb)", ""]
+        lines.append(f"<code>tests/{row['test'].replace('_', '_<wbr>')}</code></td></tr></tbody>")
+    return "\n".join([*lines, "</table>"])

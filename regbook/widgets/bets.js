@@ -20,16 +20,20 @@
   const asked = kit.el("div"), shown = kit.el("div");
   const marks = claims.map((_, k) => kit.el("button", { type: "button", "aria-label": `Claim ${k + 1}`,
     style: "min-width:30px;min-height:30px;padding:0", onclick: () => go(k) }));
-  const bets = words.map((word, k) => kit.button(word, () => { made[now] = k; draw(); }));
+  const bet = (k) => { if (made[now] === null) { made[now] = k; draw(); } };
+  const bets = words.map((word, k) => kit.button(word, () => bet(k)));
+  const waiting = () => kit.el("p", { style: `margin:.2em 0;color:${kit.colors.muted}` },
+    "The numbers, the verdict and the reason appear here after your bet.");
   const right = (k) => words[made[k]] === claims[k].verdict;
 
   const draw = () => {
-    const claim = claims[now], bet = made[now], count = made.filter((b) => b !== null).length;
+    const claim = claims[now], mine = made[now], count = made.filter((b) => b !== null).length;
     asked.replaceChildren(question(claim));
-    shown.replaceChildren(...(bet === null ? [] : [answer(claim)]));
+    shown.replaceChildren(mine === null ? waiting() : answer(claim));
     bets.forEach((button, k) => {
-      button.disabled = bet !== null;
-      button.setAttribute("aria-pressed", String(bet === k));
+      button.setAttribute("aria-disabled", String(mine !== null));  // "disabled" would lose the keyboard's place
+      button.style.opacity = mine === null || mine === k ? 1 : 0.45;
+      button.setAttribute("aria-pressed", String(mine === k));
     });
     marks.forEach((button, k) => {
       button.textContent = made[k] === null ? String(k + 1) : right(k) ? "✓" : "✗";
@@ -40,7 +44,7 @@
     });
     const won = claims.filter((_, k) => made[k] !== null && right(k)).length;
     const score = `${won} of ${kit.counted(count, "bet")} right.`;
-    const end = bet === null ? "What do you bet?" : `You bet: ${words[bet]}. It ${claim.verdict}.`;
+    const end = mine === null ? "What do you bet?" : `You bet: ${words[mine]}. It ${claim.verdict}.`;
     kit.say(`Claim ${now + 1} of ${claims.length}. ${end} ${score}`);
   };
   const go = (k) => { now = (k + claims.length) % claims.length; draw(); };
@@ -49,8 +53,8 @@
   kit.longest(`Claim ${claims.length} of ${claims.length}. You bet: ${longest}. It ${longest}. `
     + `${claims.length} of ${claims.length} bets right.`);
   root.append(kit.reserve(asked, ...claims.map(question)), kit.row(...bets),
-    kit.reserve(shown, ...claims.map(answer)),
     kit.row(kit.button("Previous claim", () => go(now - 1)), kit.button("Next claim", () => go(now + 1))),
+    kit.reserve(shown, ...claims.map(answer)),
     kit.el("div", { role: "group", "aria-label": "All claims", style: "display:flex;flex-wrap:wrap;gap:6px" },
       ...marks));
   draw();
