@@ -93,8 +93,7 @@ def slopes_adjoint(g: torch.Tensor, grid: Grid) -> torch.Tensor:
     Returns:
         k images as columns (n, k).
     """
-    (m1, m2), (h1, h2), pad = grid.shape, grid.spacing, torch.nn.functional.pad
-    count = g.shape[1]
+    (m1, m2), (h1, h2), pad, count = grid.shape, grid.spacing, torch.nn.functional.pad, g.shape[1]
     along_x = g[: (m1 - 1) * m2].reshape(m1 - 1, m2, count)
     along_y = g[(m1 - 1) * m2 :].reshape(m1, m2 - 1, count)
     image = pad(along_x, (0, 0, 0, 0, 1, 1)).diff(dim=0) / h1 + pad(along_y, (0, 0, 1, 1)).diff(dim=1) / h2
