@@ -170,7 +170,10 @@ def json_text(data) -> str:
 class PageWidget:
     """What ``page_widget`` returns. Jupyter and the book display it.
 
-    ``source``: the figure. ``title``, ``caption``: as given; ``question``: what a ``Guess`` shows.
+    Args:
+        source: the figure.
+        title, caption: as given.
+        question: what a ``Guess`` shows.
     """
 
     source: str

@@ -163,7 +163,8 @@
       row("off by, cm", ...off.map((v) => (v === null ? "?" : v ? v.toFixed(2) : "0")))));
   };
   const report = (verdict, ...columns) => [el("p", { role: "status" }, verdict), table(...columns)];
-  const waiting = () => [el("p", {}, "Your numbers. Newton's, and the true ones, appear beside them when it has finished."),
+  const waiting = () => [
+    el("p", {}, "Your numbers. Newton's, and the true ones, appear beside them when it has finished."),
     table([now, null, null], [first * moves.at(-1), null, null], [null, null, null])];
   const sample = () => {  // as large as any outcome: so much room is kept for it
     const scrub = kit.slider({ label: "step", max: 88, step: 1, text: (k) => `${k} of 88` }).row;
