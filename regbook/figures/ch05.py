@@ -160,20 +160,20 @@ def work_plot(runs, lost, converged):
     starts = list(dict.fromkeys(coarsest for coarsest, _, _ in runs))
     figure, axes = plt.subplots(1, len(starts), figsize=(6.8, 3.7), sharey=True)
     for ax, start in zip(axes, starts, strict=True):
-        for predictor in ("none", "euler"):
+        for predictor, name in (("none", "none"), ("euler", "Euler")):
             here = {plan: run for (s, plan, p), run in runs.items() if (s, p) == (start, predictor)}
             chosen = here.pop("adaptive")
             values = [run.evaluations for run in here.values()]
-            ax.plot(list(here), values, ms=5, label=f"{predictor}, early stop", **look(predictor))
+            ax.plot(list(here), values, ms=5, label=f"{name}, early stop", **look(predictor))
             ax.plot(len(chosen.accepted), chosen.evaluations, "*", ms=14, mec="white",
-                    color=look(predictor)["color"], label=f"{predictor}, adaptive")  # fmt: skip
+                    color=look(predictor)["color"], label=f"{name}, adaptive")  # fmt: skip
             for count, run in here.items():
                 if (start, count, predictor) in lost:
                     ax.plot(count, run.evaluations, "x", ms=12, mew=2, color=COLORS["vermillion"])
             if start == starts[0]:
                 run = converged[predictor]
                 ax.plot(len(run.accepted), run.evaluations, ms=7, mfc="none", ls="none", **look(predictor),
-                        label=f"{predictor}, converged")  # fmt: skip
+                        label=f"{name}, converged")  # fmt: skip
         ax.plot([], [], "x", ms=9, mew=2, color=COLORS["vermillion"], label="lost")
         ax.set(xlabel="number of scales", xscale="log", ylim=(0, 240), title=f"from θ = {start:g}")
         ax.set_xticks([3, 5, 10, 20, 30], ["3", "5", "10", "20", "30"])

@@ -129,5 +129,6 @@ def swings(iterates, minimiser):
     ax.plot(range(len(iterates)), iterates, label="Gauss-Newton", **look("Gauss-Newton"))
     ax.axhline(minimiser, color=COLORS["orange"], ls="--", label="the minimiser")
     ax.set(xlabel="iteration", ylabel="w", ylim=(0, 1.15))
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend(loc="upper left", ncols=2)
     return figure
