@@ -81,6 +81,14 @@ def student(*_: str) -> None:
     run(PY, "-m", "tools.student")
 
 
+def grade(*options: str) -> None:
+    """Grade notebooks: make grade SUBMISSIONS=folder SEED=7, or grade folder --seed 7"""
+    install()
+    given = os.environ.get("SUBMISSIONS"), os.environ.get("SEED")
+    named = [*([given[0]] if given[0] else []), *(["--seed", given[1]] if given[1] else [])]
+    run(PY, "-m", "tools.grade", *named, *options)
+
+
 def serve(*_: str) -> None:
     """Serve the built book on this computer, at http://localhost:8000"""
     from functools import partial
@@ -130,7 +138,22 @@ def clean(*_: str) -> None:
 
 COMMANDS = {
     f.__name__: f
-    for f in (help, book, test, check, lint, lab, student, serve, records, pins, versions, chapter, clean)
+    for f in (
+        help,
+        book,
+        test,
+        check,
+        lint,
+        lab,
+        student,
+        grade,
+        serve,
+        records,
+        pins,
+        versions,
+        chapter,
+        clean,
+    )
 }
 
 

@@ -7,6 +7,7 @@ glue          measured numbers into the text
 experiments   what the chapters compute, one module a chapter
 figures       what they draw of it, one module a chapter
 practice      the checkers of the exercises, one module a chapter
+assignments   the checkers of the two graded assignments, which test properties on data from a seed
 widgets       the figures that a page computes itself, one function a figure
 meter         the work of a run, in products with AᵀA
 paper         the paper's experiment on super-resolution, and what its code does otherwise

@@ -64,9 +64,7 @@ def copy(notebook: Path) -> NotebookNode:
             folded = {part for tag in cell.metadata.get("tags", []) for part in FOLDED.get(tag, ())}
             if folded:
                 cell.metadata.jupyter = {f"{part}_hidden": True for part in sorted(folded)}
-    first = nbformat.v4.new_code_cell(first_cell(), id="packages", metadata={"tags": ["hide-input"]})
-    first.metadata.jupyter = {"source_hidden": True}
-    whole.cells.insert(0, first)
+    whole.cells.insert(0, packages())
     if text.cited:
         whole.cells.append(nbformat.v4.new_markdown_cell(text.references(), id="references"))
     whole.metadata.kernelspec.display_name = (
@@ -74,6 +72,13 @@ def copy(notebook: Path) -> NotebookNode:
     )
     nbformat.validate(whole)
     return whole
+
+
+def packages() -> NotebookNode:
+    """The first cell."""
+    first = nbformat.v4.new_code_cell(first_cell(), id="packages", metadata={"tags": ["hide-input"]})
+    first.metadata.jupyter = {"source_hidden": True}
+    return first
 
 
 def first_cell() -> str:

@@ -26,6 +26,7 @@ from tools.toc import ROOT, notebooks
 
 STUDENT = ROOT / "student"
 BUILT = ROOT / "_build" / "student"
+ASSIGNMENTS = ROOT / "teach" / "assignments"
 
 CALL = re.compile(r"\bpractice\.check_(\w+)\(")
 FOLD = re.compile(r"<details[^>]*><summary>(.*?)</summary>.*?</details>\s*", re.DOTALL)
@@ -39,8 +40,9 @@ def cell_id(number: str) -> str:
 
 def for_students(notebook: NotebookNode, name: str) -> NotebookNode:
     """`notebook`, a page of the book or a reader's copy of it, as students get it."""
-    given = NotebookNode(notebook | {"metadata": notebook.metadata | {"regkit": {"notebook": name}}})
-    given.cells, here = [], Exercises(notebook)
+    given, here = NotebookNode(notebook), Exercises(notebook)
+    given.metadata = NotebookNode(notebook.metadata | {"regkit": NotebookNode(notebook=name)})
+    given.cells = []
     for cell in notebook.cells:
         if "solution" not in tags(cell):
             given.cells += here.cells(NotebookNode(cell))
@@ -102,7 +104,18 @@ class Exercises:
 
 def build(folder: Path = BUILT) -> list[Path]:
     """Write the students' notebooks, what lies beside them and the wheel into `folder`, anew."""
-    return copies.write(folder, lambda notebook: for_students(copies.copy(notebook), notebook.stem))
+    written = copies.write(folder, lambda notebook: for_students(copies.copy(notebook), notebook.stem))
+    for path in sorted(ASSIGNMENTS.glob("*.ipynb")):
+        written.append(folder / path.name)
+        nbformat.write(assignment(path), written[-1])
+    return written
+
+
+def assignment(path: Path) -> NotebookNode:
+    """An assignment as it is handed out: with the first cell of every copy."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.insert(0, copies.packages())
+    return notebook
 
 
 def main() -> None:

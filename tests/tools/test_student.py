@@ -98,6 +98,7 @@ def test_no_line_of_a_solution_is_left(path):
 @each_notebook
 def test_nothing_that_was_put_out_is_left_and_nothing_but_solutions_is_missing(path):
     cells, before = given(path).cells, source(path).cells
+    assert given(path).metadata.regkit.notebook == path.stem
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
     kept = [cell.source for cell in before if cell.cell_type == "code" and "solution" not in tags(cell)]
     assert [cell.source for cell in cells if cell.cell_type == "code"] == kept
