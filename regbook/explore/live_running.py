@@ -30,7 +30,8 @@ def view(figure: Running, post: Callable | None = None) -> ui.VBox:
     width, height = (round(side * figure.dpi) for side in figure.figsize)
     blank = encode(np.full((height, width, 3), 255, dtype=np.uint8), True)  # keeps the place
     picture = ui.Image(value=blank, format="webp", layout=ui.Layout(width="100%", max_width="100%"))
-    picture.tooltip = figure.alt
+    hidden = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)"
+    described = ui.HTML(f"<span style='{hidden}'>{html.escape(figure.alt)}</span>")  # an Image has no alt
     readout, error, status = ui.HTML(layout=ui.Layout(min_height="6.5em")), ui.HTML(), ui.HTML()
     bar = ui.FloatProgress(value=0.0, min=0.0, max=1.0, layout=ui.Layout(flex="1 1 8em"))
     bar.tooltip = "progress"
@@ -123,7 +124,7 @@ def view(figure: Running, post: Callable | None = None) -> ui.VBox:
     progress = ui.HBox([button, bar, status], layout=ui.Layout(align_items="center"))
     words = [ui.VBox(rows), progress, readout]
     words += [html_widget(figure.page.caption)] if figure.page.caption else []
-    seen, told = ui.VBox([picture, error]), ui.VBox(words)
+    seen, told = ui.VBox([described, picture, error]), ui.VBox(words)
     parts = [seen, told]
     if figure.page.question:
         parts = [predict(figure.page.question, [seen, told], then=start), *parts]

@@ -1,4 +1,4 @@
-"""Live in JupyterLab: a chapter is run, and a slider moved to a value that the book has no frame for."""
+"""Live in JupyterLab: a chapter, its slider between two frames, and a run that is interrupted."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from regbook.experiments import ch09
 from regbook.explore import Slider
+from regbook.paper import levenberg_marquardt
+from regkit.implicit import Implicit
+from regkit.linear import CG
 from tools.copies import COPIES
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -37,6 +42,45 @@ def draw(figure, theta):
     return f"The end is at {8**theta:.3f}."
 
 explore(draw, theta=[0.5, 1.0, 2.0, 3.0], guess="At which θ is it a parabola?", dpi=60)
+"""
+RUNNING = """
+import threading
+from regbook import setup
+from regbook.experiments import ch09 as experiments
+from regbook.explore import Choice, Whole, page_widget, running
+from regbook.figures import ch09 as figures
+
+setup()
+alive, most, another_cell = [], [], threading.Event()
+
+
+class Watched(experiments.Live):
+    def __call__(self, **setting):
+        alive.append(setting)
+        most.append(len(alive))
+        try:
+            for known in super().__call__(**setting):
+                yield known
+                another_cell.wait()
+        finally:
+            alive.pop()
+
+
+def draw(figure, state):
+    return f"{figures.live(figure, state)} At most {max(most)} at once."
+
+
+running(
+    page_widget("(root) => {}", alt="in the page", title="Iterations"),
+    Watched(experiments.pictures()),
+    draw,
+    alt="Curves and images",
+    total=Whole(1, 400, 200, "iterations"),
+    last=Whole(0, "total", 100, "differentiated"),
+    tail=Choice({figures.NAMES[tail]: tail for tail in experiments.TAILS}, "how"),
+    image=["hand", "turned hand", "head"],
+    seed=Whole(0, 99, 0, "moved start"),
+)
 """
 COMPUTED = """
 from regbook.explore import page_widget
@@ -227,6 +271,50 @@ def test_small_notebook(server, lab):
     computed = figure.page.locator("figure.rk")
     computed.get_by_role("slider").press("End")
     expect(computed.locator(".rk-readout")).to_have_text("1")
+
+
+def test_a_computation_that_is_interrupted(server, lab):
+    """Any number of iterations: first what is quick, then nine steps, those of regkit; and never two runs."""
+    sources = [RUNNING, "another_cell.set()  # the run waits for it: other cells can run meanwhile"]
+    cells = [nbformat.v4.new_code_cell(source, id=f"cell{k}") for k, source in enumerate(sources)]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), server[1] / "running.ipynb")
+    figure = Figure(lab("running.ipynb"))
+    root = figure.root
+    expect(root.get_by_text("hand, 200 iterations, the last 100 differentiated (restart)")).to_be_visible()
+
+    def choose(name: str, value: int) -> None:
+        root.get_by_label(name, exact=True).fill(str(value))
+        root.get_by_label(name, exact=True).press("Enter")
+
+    blank = figure.picture()
+    choose("iterations", 300)  # which is interrupted
+    expect(root.get_by_label("differentiated", exact=True)).to_have_value("150")
+    root.get_by_label("how").select_option("implicit")
+    choose("iterations", 173)
+    choose("differentiated", 41)
+    said = root.get_by_text("hand, 173 iterations, and 41 more for the tangents (implicit).")
+    expect(said).to_contain_text("At the start: cosine of Jᵀr with the true gradient")
+    expect(said).to_contain_text("after steps 0 to 9:", timeout=1000 * PATIENCE)
+    expect(said).to_contain_text("With the exact Jacobian it ends at", timeout=1000 * PATIENCE)
+    expect(root.get_by_role("button", name="Compute")).to_be_visible(timeout=1000 * PATIENCE)
+    assert "At most 1 at once." in said.inner_text() and figure.picture() != blank
+
+    problem = ch09.Problem(*ch09.pictures()["hand"])
+    reduced = problem.reduced(CG.fixed(173), Implicit(CG.fixed(41)))
+    runs = [levenberg_marquardt(reduced, problem.moved(seed), gtol=0.0).history for seed in range(3)]
+    errors = np.array([[100 * problem.made.error(problem.picture(step.x)) for step in run] for run in runs])
+    spread = np.ptp(errors, axis=0)
+    shown = np.array(
+        re.search(r"after steps 0 to 9: ([\d., ]+?)\. ", said.inner_text())[1].split(", "), float
+    )
+    assert spread.max() < 1 and (abs(shown - errors[0]) <= 0.051 + 2 * spread).all()
+
+    root.get_by_label("how").select_option("Chebyshev")
+    root.get_by_role("button", name="Stop").press("Enter")
+    expect(root.get_by_text("stopped")).to_be_visible()
+    root.get_by_role("button", name="Compute").press("Enter")
+    expect(root.get_by_text("hand, 173 iterations, the last 41 differentiated (Chebyshev)")).to_be_visible()
 
 
 def is_whole(page: Page) -> None:
