@@ -121,7 +121,4 @@ def record(options) -> None:
 
 
 if __name__ == "__main__":
-    parser = making.parser(__doc__)
-    parser.add_argument("what", nargs="?", choices=("record",), default="record")
-    torch.set_num_threads(1)
-    record(parser.parse_args())
+    making.main(__doc__, record)

@@ -7,8 +7,6 @@ apart. The record holds numbers only: the images are the paper's.
 
 from __future__ import annotations
 
-import torch
-
 from regbook.experiments import ch11
 from regbook.records import making
 
@@ -45,7 +43,4 @@ def record(options) -> None:
 
 
 if __name__ == "__main__":
-    parser = making.parser(__doc__)
-    parser.add_argument("what", nargs="?", choices=("record",), default="record")
-    torch.set_num_threads(1)
-    record(parser.parse_args())
+    making.main(__doc__, record)

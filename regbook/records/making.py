@@ -40,6 +40,16 @@ def parser(description: str) -> argparse.ArgumentParser:
     return found
 
 
+def main(description: str, record: Callable[[argparse.Namespace], None]) -> None:
+    """The command of a script that makes a record and nothing else."""
+    import torch
+
+    found = parser(description)
+    found.add_argument("what", nargs="?", choices=("record",), default="record")
+    torch.set_num_threads(1)
+    record(found.parse_args())
+
+
 def run(
     case: Callable[..., Any],
     cases: Iterable[tuple],

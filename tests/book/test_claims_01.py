@@ -18,13 +18,7 @@ from regbook.experiments.ch01 import price
 from regkit import coefficients, data, evaluate
 from tools.toc import ROOT
 
-
-@pytest.fixture(autouse=True)
-def double_precision():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 class Chapter:

@@ -13,13 +13,7 @@ from torch.func import grad, jacfwd
 from regbook.experiments.a1 import on_tape
 from tools.toc import ROOT
 
-
-@pytest.fixture(autouse=True)
-def double_precision():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 @pytest.fixture(scope="module")
