@@ -224,8 +224,8 @@ def bibliography() -> dict[str, Entry]:
 
 def authors(entry: Entry) -> str:
     """Surnames: one, two with an "and" between them, or the first of more."""
-    names = [" ".join(person.prelast_names + person.last_names) for person in entry.persons["author"]]
-    names = [re.sub(r"[{}]", "", name) for name in names]
+    persons = entry.persons["author"]
+    names = [" ".join(map(str, person.rich_prelast_names + person.rich_last_names)) for person in persons]
     return names[0] + (" et al." if len(names) > 2 else "".join(f" and {name}" for name in names[1:]))
 
 

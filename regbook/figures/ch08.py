@@ -213,8 +213,9 @@ def effects(table):
         axes[1].legend(loc="upper right", fontsize=9)
         none, kaufman, full = now["data", "none"], now["data", "Kaufman"], now["full", "none"]
         return (
-            f"After {round(steps)} steps. On the data block the gradient of none points {none['angle']:.0f}° "
-            f"away from the true one, Kaufman's {kaufman['angle']:.0f}°; on the full residual all agree. "
+            f"After {counted(round(steps), 'step')}. "
+            f"On the data block the gradient of none points {none['angle']:.0f}° away from the true one, "
+            f"Kaufman's {kaufman['angle']:.0f}°; on the full residual all agree. "
             f"There the step of none is {full['step']:.3f} times as long as the exact one, Kaufman's "
             f"{now['full', 'Kaufman']['step']:.2f} times."
         )

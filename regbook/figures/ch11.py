@@ -37,10 +37,10 @@ def runs(results: Mapping):
         left, right = figure.subplots(1, 2)
         names, ends = SETS[which], []
         for (color, style), name in zip(SIX, names, strict=False):
-            run = results["runs"][name][0]
+            run, shown = results["runs"][name][0], "1 iteration" if name == "1 iterations" else name
             for ax, values in ((left, run["losses"]), (right, run["gradients"])):
-                ax.semilogy(values, style, color=COLORS[color], ms=4, label=name)
-            ends.append(f"{name} {run['error']:.1f} %")
+                ax.semilogy(values, style, color=COLORS[color], ms=4, label=shown)
+            ends.append(f"{shown} {run['error']:.1f} %")
         for ax, title in ((left, "loss, of its start"), (right, "gradient, of its start")):
             ax.set(title=title, xlabel="step", ylim=(1e-3, 30), xticks=range(0, 10, 3))
         figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)

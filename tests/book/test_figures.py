@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 
 from tests.words import strange
 from tools import executed
@@ -33,6 +34,16 @@ def page(book: Path, path: Path) -> str:
 def _read(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
     return text[text.index("<article") : text.index("</article>")]
+
+
+@each_notebook
+def test_markdown_is_read_as_markdown(book, path):
+    """No role and no emphasis is left as it was typed: in raw HTML, say, or with a mark missing."""
+    text = BeautifulSoup(page(book, path), "html.parser")
+    for part in text.select("pre, code, script, style, figure, .math"):
+        part.decompose()
+    left = re.findall(r".{0,40}(?:\{(?:glue|term|cite)\b|\*\*).{0,40}", text.get_text())
+    assert not left
 
 
 def figures(page: str) -> list[str]:
