@@ -17,7 +17,7 @@
     const { width, height } = svg.viewBox.baseVal, bottom = x.label ? height - 40 : height - 24;
     svg.replaceChildren(words(4, 15, title, { "font-weight": 600 }));
     const plot = kit.plot({ svg, box: [left, top, width - right, bottom], x, y });
-    const note = (at, content, fill) => plot.add(words(left + 6, at, content, { fill, "font-size": 12.5 }));
+    const note = (at, content, fill) => plot.add(words(left + 6, at, content, { fill, "font-size": 13 }));
     const line = (stroke, thickness, dash) => plot.line({ stroke, "stroke-width": thickness,
       "stroke-dasharray": dash, "stroke-linejoin": "round" });
     const dots = (radius, attributes) => {  // many marks as one path: gives a function of their places

@@ -125,8 +125,9 @@ def fraction(slider: Locator) -> float:
     return slider.evaluate("s => (s.value - s.min) / (s.max - s.min)")
 
 
-AT_REST = """async () => {  // two frames, in which observers are told; the transitions that they set off are ended,
-  // not waited for: one of a part that is replaced meanwhile may never say that it is finished
+# Two frames, in which observers are told; the transitions that they set off are ended, not waited for: one of
+# a part that is replaced meanwhile may never say that it is finished.
+AT_REST = """async () => {
   for (let k = 0; k < 2; k++) await new Promise((resolve) => requestAnimationFrame(resolve));
   const ends = (animation) => animation.effect.getComputedTiming().endTime < Infinity;
   for (const animation of document.getAnimations().filter(ends)) animation.finish();

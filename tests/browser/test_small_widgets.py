@@ -107,18 +107,3 @@ def test_a_point_is_dragged_with_the_mouse(opened):
 def centre(page: Page, point: str) -> tuple[float, float]:
     box = page.locator(f"[data-point='{point}']").bounding_box()
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-
-
-def test_a_bet_is_answered_and_counted(open_page, book):
-    """Chapter 11: nothing answers before the bet; after it the verdict, the numbers and the score."""
-    page, figure = opened(open_page, book, "11_reproduction", "Bet on the paper")
-    stage = figure.locator(".rk-stage")
-    assert stage.locator("dl:visible").count() == 0 and "What do you bet?" in readout(page)
-    stage.get_by_role("button", name="holds", exact=True).click()
-    assert stage.locator("dl:visible").count() == 1 and "You bet: holds." in readout(page)
-    assert re.search(r"[01] of 1 bet right", readout(page))
-    stage.get_by_role("button", name="Next claim").click()
-    assert stage.locator("dl:visible").count() == 0 and readout(page).startswith("Claim 2 of")
-    stage.get_by_role("button", name=re.compile("Claim 1: bet (right|wrong)")).click()
-    assert "You bet: holds." in readout(page)
-    assert stage.get_by_role("button", name="comes out differently").is_disabled()

@@ -87,3 +87,18 @@ def test_work_and_accuracy_agree_with_the_curves(open_page, book):
     figure.locator("input[type=checkbox]").first.focus()
     page.keyboard.press("Space")
     assert "Nearest of the 1 ticked" in figure.locator(".rk-readout").inner_text()
+
+
+def test_a_bet_is_answered_and_counted(open_page, book):
+    """Chapter 11: nothing answers before the bet; after it the verdict, the numbers and the score."""
+    _, figure = opened(open_page, book, "11_reproduction", "Bet on the paper")
+    answer, said = figure.locator("dl:visible:not(.rk-ghost *)"), figure.locator(".rk-readout")
+    assert answer.count() == 0 and "What do you bet?" in said.inner_text()
+    figure.get_by_role("button", name="holds", exact=True).click()
+    assert answer.count() == 1 and re.search(r"You bet: holds\..* [01] of 1 bet right", said.inner_text())
+    figure.get_by_role("button", name="comes out differently").click()  # one bet a claim
+    assert "You bet: holds." in said.inner_text()
+    figure.get_by_role("button", name="Next claim").click()
+    assert answer.count() == 0 and said.inner_text().startswith("Claim 2 of")
+    figure.get_by_role("button", name=re.compile("Claim 1: bet (right|wrong)")).click()
+    assert answer.count() == 1 and "You bet: holds." in said.inner_text()

@@ -47,12 +47,6 @@ def work_accuracy():
     return widgets.work_accuracy(curves, 100, alt="Curves")
 
 
-def bets():
-    claim = {"place": "1", "why": "A reason that is long. " * 3, "verdict": "holds", "numbers": ["1", "2"]}
-    claims = [claim | {"says": f"Claim {k}. " * k} for k in (1, 5)]
-    return widgets.bets(claims, ["holds", "does not"], ["there", "here"], alt="Claims")
-
-
 MADE = {
     "graph_stepper": graph_stepper,
     "jacobian_chain": lambda: widgets.jacobian_chain(inner=7, n=100, m=1, alt="Matrices"),
@@ -64,7 +58,6 @@ MADE = {
     ),
     "live_tangent": live_tangent,
     "work_accuracy": work_accuracy,
-    "bets": bets,
 }
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A widget</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"></head><body>{}</body></html>"""
