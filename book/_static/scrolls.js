@@ -12,7 +12,9 @@ document.addEventListener("DOMContentLoaded", () => {
     sizes.observe(node);
   };
   document.querySelectorAll(wide).forEach(watch);
-  // formulas are set after the page has been read
-  window.MathJax?.startup?.promise?.then(() =>
-    document.querySelectorAll(".bd-article mjx-container[display=true]").forEach(watch));
+  // formulas are set after the page has been read, and may make a table wider than it was
+  window.MathJax?.startup?.promise?.then(() => {
+    document.querySelectorAll(".bd-article mjx-container[display=true]").forEach(watch);
+    document.querySelectorAll(wide).forEach(look);
+  });
 });
