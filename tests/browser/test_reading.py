@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 
 from tests.words import strange
 
-from .figures import data, figures, guess, height, told, too_wide, violations
+from .figures import AT_REST, data, figures, guess, height, told, too_wide, violations
 from .walks import MOVES, OUT_OF_VIEW, SIZES, SMALLEST, UNMARKED, spoilers
 
 pytestmark = pytest.mark.browser
@@ -114,6 +114,7 @@ def test_page_on_a_phone(open_page, path):
     assert answer_all(page) == []
     unfold(page)
     assert narrower(page, [320, 390], too_wide) == []
+    page.evaluate(AT_REST)  # what was unfolded is measured in the next frame
     assert page.evaluate(UNMARKED) == [], "scrolls sideways, and does not say so"
     assert too_small(page) == []
     assert page.evaluate(OUT_OF_VIEW) == []
