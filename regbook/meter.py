@@ -1,11 +1,18 @@
-"""How much work a run of variable projection is: its products with AᵀA, counted."""
+"""How much work something is: a run's products with AᵀA, counted, and what functions cost, timed."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Sequence
+from time import perf_counter, process_time
+
+import numpy as np
 import torch
 
 from regkit.operators import ParametricOperator
 from regkit.varpro import Separable
+
+CLOCK = perf_counter if sys.platform == "win32" else process_time  # the process's own time, if exact
 
 
 class Metered:
@@ -48,3 +55,15 @@ class _MeteredAt:
         slope = self._operator.normal_derivative(x)
         self._meter.products += slope.shape[1]
         return slope
+
+
+def cost(functions: Sequence[Callable[[], object]], repeats: int = 5) -> tuple[np.ndarray, float]:
+    """Median cost of each function in runs of the first, taken in turns; the first one's milliseconds."""
+    times = np.empty((repeats + 1, len(functions)))
+    for row in times:
+        for k, function in enumerate(functions):
+            start = CLOCK()
+            function()
+            row[k] = CLOCK() - start
+    times = times[1:]  # the first call warms up
+    return np.median(times / times[:, :1], axis=0), 1e3 * float(np.median(times[:, 0]))

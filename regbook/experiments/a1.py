@@ -1,15 +1,8 @@
-"""Experiments of appendix A1: what torch remembers, and how long it takes."""
+"""Experiments of appendix A1: what torch remembers."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
-from time import perf_counter, process_time
-
-import numpy as np
 import torch
-
-CLOCK = perf_counter if sys.platform == "win32" else process_time  # the process's own time, if exact
 
 
 def on_tape(tensor: torch.Tensor) -> tuple[int, float]:
@@ -27,15 +20,3 @@ def on_tape(tensor: torch.Tensor) -> tuple[int, float]:
                 if isinstance(value, torch.Tensor):
                     kept[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
     return len(seen) - 1, sum(kept.values()) / 1e6
-
-
-def cost(functions: Sequence[Callable[[], object]], repeats: int = 5) -> tuple[np.ndarray, float]:
-    """Median cost of each function in runs of the first, taken in turns; the first one's milliseconds."""
-    times = np.empty((repeats + 1, len(functions)))
-    for row in times:
-        for k, function in enumerate(functions):
-            start = CLOCK()
-            function()
-            row[k] = CLOCK() - start
-    times = times[1:]  # the first call warms up
-    return np.median(times / times[:, :1], axis=0), 1e3 * float(np.median(times[:, 0]))

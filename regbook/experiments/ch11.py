@@ -7,16 +7,15 @@ ours, which everybody has. Losses are the paper's ‖r‖², twice this book's J
 from __future__ import annotations
 
 import statistics
-import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
-from time import perf_counter, process_time
 
 import numpy as np
 import torch
 
 from regbook import paper, records
+from regbook.meter import cost
 from regkit import data
 from regkit.continuation import follow, tangent
 from regkit.grid import Grid
@@ -27,8 +26,6 @@ from regkit.spline import SmoothingBasis, coefficients, evaluate
 from regkit.templates import Synthetic, register_templates, synthetic
 from regkit.transforms import Affine, NeuralODE, Transform
 from regkit.varpro import GolubPereyra, Kaufman, Reduced, ReducedJacobian
-
-CLOCK = perf_counter if sys.platform == "win32" else process_time  # the process's own time, if exact
 
 
 def pair(images: str, size: int) -> data.Pair:
@@ -92,15 +89,8 @@ def programs(found: data.Pair, transform: Transform) -> tuple[Callable, Callable
 
 def factors(functions: dict[str, Callable], repeats: int) -> tuple[dict[str, float], float]:
     """Median times of the functions, taken in turns, in runs of the first; the first one's milliseconds."""
-    times = np.empty((repeats + 1, len(functions)))
-    for row in times:
-        for k, function in enumerate(functions.values()):
-            begin = CLOCK()
-            function()
-            row[k] = CLOCK() - begin
-    times = times[1:]  # the first call warms up
-    medians = np.median(times / times[:, :1], axis=0).tolist()
-    return dict(zip(functions, medians, strict=True)), 1e3 * float(np.median(times[:, 0]))
+    medians, milliseconds = cost([*functions.values()], repeats)
+    return dict(zip(functions, medians.tolist(), strict=True)), milliseconds
 
 
 # ---- Figs 1 to 3

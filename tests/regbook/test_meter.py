@@ -1,10 +1,11 @@
-"""The meter of work, against counting in the head."""
+"""The meter of work, against counting in the head and a clock that is known."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
+from regbook import meter
 from regbook.meter import Metered
 from regkit.grid import Grid
 from regkit.implicit import Frozen, Implicit, Last, Unrolled
@@ -55,3 +56,14 @@ def test_a_run_counts_its_rejected_steps_too(made):
     )
     expected = [6 + (2 * 12 if entry.accepted else 0) for entry in found.history]
     assert spent == [sum(expected[: k + 1]) for k in range(len(expected))]
+
+
+def test_costs_are_medians_in_runs_of_the_first(monkeypatch):
+    now, jitter = [0.0], iter([9, 1, 1, 1, 7, 3, 5, 15, 1, 3, 1, 3])  # the first turn warms up
+
+    def work():
+        now[0] += next(jitter)
+
+    monkeypatch.setattr(meter, "CLOCK", lambda: now[0])
+    factors, once = meter.cost([work, work], repeats=5)
+    assert factors.tolist() == [1, 3] and once == 1000
