@@ -171,7 +171,7 @@ class Affine(Transform):
 
     def __call__(self, w: Tensor, x: Tensor) -> Tensor:
         """y(x; w), (n, d), for w (p,) and x (n, d)."""
-        return self.on(x)(w)
+        return AffineMotion(self, super().on(x).points)(w)  # used once: nothing more is made to be kept
 
     def on(
         self, x: Grid | Tensor, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None
