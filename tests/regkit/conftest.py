@@ -25,3 +25,15 @@ def spd(random):
         return Q @ torch.diag(values) @ Q.T
 
     return make
+
+
+@pytest.fixture
+def bent(random, spd):
+    """Positive definite systems that bend with w: ``bent(n, p)`` is w (p,) ↦ A(w) (n, n), and some b (n,)."""
+
+    def make(n: int, p: int):
+        S, B, b = spd(n), random(p, n, n), random(n)
+        B = B @ B.transpose(1, 2) / n
+        return (lambda w: S + torch.einsum("k,kij->ij", w.exp(), B)), b
+
+    return make

@@ -15,14 +15,9 @@ n, p = 12, 3
 
 
 @pytest.fixture
-def family(random, spd):
+def family(random, bent):
     """A(w) x = b(w), bent in w."""
-    S, B, b = spd(n), random(p, n, n), random(n)
-    B = B @ B.transpose(1, 2) / n
-
-    def matrix(w):
-        return S + torch.einsum("k,kij->ij", w.exp(), B)
-
+    matrix, b = bent(n, p)
     return matrix, lambda w: b * torch.cos(w[0]) + w.prod(), 0.3 * random(p)
 
 

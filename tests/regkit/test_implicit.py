@@ -28,13 +28,9 @@ n, p = 40, 3
 
 
 @pytest.fixture
-def family(random, spd):
+def family(random, bent):
     """A(w) x = b(w) as (A, matrix, rhs, w) and the exact Jacobian from torch.linalg.solve."""
-    S, B, b = spd(n), random(p, n, n), random(n)
-    B = B @ B.transpose(1, 2) / n
-
-    def matrix(w):
-        return S + torch.einsum("k,kij->ij", w.exp(), B)
+    matrix, b = bent(n, p)
 
     def rhs(w):
         return b * torch.cos(w[0]) + w.sum()

@@ -223,6 +223,14 @@ def test_a_version_fits_from_the_bound_on(version, fits, monkeypatch):
     assert bool(names["fits"]("torch")) == fits
 
 
+def assert_quiet(cell):
+    """It passes, and nothing warns."""
+    outputs = cell.get("outputs", [])
+    kinds, names = {output.output_type for output in outputs}, {output.get("name") for output in outputs}
+    text = "".join(map(said, outputs))
+    assert "error" not in kinds and "stderr" not in names, f"{cell.source}\n{text}"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("notebook", notebooks(), ids=lambda path: path.stem)
 def test_copy_runs_alone(notebook, alone, book, request):
@@ -234,10 +242,7 @@ def test_copy_runs_alone(notebook, alone, book, request):
     copy = nbformat.read(copies.COPIES / notebook.name, as_version=4)
     done = python.execute(copy)
     for before, after in zip(copy.cells, done.cells, strict=True):
-        text = "".join(map(said, after.get("outputs", [])))
-        kinds = {output.output_type for output in after.get("outputs", [])}
-        names = {output.get("name") for output in after.get("outputs", [])}
-        assert "error" not in kinds and "stderr" not in names, f"{after.source}\n{text}"
+        assert_quiet(after)
         assert [*figures(after)] == [*figures(before)], after.source
         assert "widget-view" not in str(after.get("outputs", ""))  # nobody watches
 
@@ -252,10 +257,7 @@ def test_students_notebook_runs_alone(notebook, alone, book, request):
     python.install_wheel()
     copy = nbformat.read(copies.COPIES / notebook.name, as_version=4)
     for cell in python.execute(student.for_students(copy, notebook.stem)).cells:
-        text = "".join(map(said, cell.get("outputs", [])))
-        kinds = {output.output_type for output in cell.get("outputs", [])}
-        names = {output.get("name") for output in cell.get("outputs", [])}
-        assert "error" not in kinds and "stderr" not in names, f"{cell.source}\n{text}"
+        assert_quiet(cell)
         if "exercise" in tags(cell):
             assert "not done yet" in str(cell.outputs), cell.source
 
