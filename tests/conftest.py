@@ -44,6 +44,16 @@ def pytest_addoption(parser):
     parser.addoption("--all-copies", action="store_true", help="run every reader's copy alone, not only two")
 
 
+@pytest.fixture(autouse=True)
+def no_trace():
+    """What torch makes by default is after a test what it was before: the examples of regkit show it."""
+    before = torch.get_default_dtype()
+    yield
+    after = torch.get_default_dtype()
+    torch.set_default_dtype(before)
+    assert after == before
+
+
 @pytest.fixture
 def double_precision():
     """New tensors hold float64, as in the notebooks."""

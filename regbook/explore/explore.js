@@ -23,7 +23,7 @@ const rk = {
   controls: (...rows) => rk.el("div", { class: "rk-controls" }, ...rows),
   reserve: (node, ...samples) => rk.el("div", { class: "rk-reserve" }, node,
     ...samples.map((sample) => rk.el("div", { class: "rk-ghost", "aria-hidden": "true", inert: true }, sample))),
-  minus: (text) => text.replace(/-(?=\d)/g, "−"),  // what people write before a number
+  minus: (text) => String(text).replace(/-(?=\d)/g, "−"),  // what people write before a number
   button: (text, click, kind) => rk.el("button", { type: "button", class: kind, onclick: click }, text),
 
   slider({ label, min = 0, max = 1, step = "any", value = min, text = String, input = () => {} }) {
@@ -124,8 +124,9 @@ const rk = {
     document.fonts?.ready.then(again);
     fit();
     let most = Math.max(0, ...texts.map((text) => text.length));
-    rk.say = (text) => {
-      readout.textContent = rk.minus(text);
+    rk.say = (what) => {
+      const text = rk.minus(what);
+      readout.textContent = text;
       if (text.length <= most) return;
       most = text.length;
       texts = [...texts, text];

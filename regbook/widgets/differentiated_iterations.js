@@ -18,7 +18,7 @@
     const plot = kit.plot({ svg, box: [left, top, W - right, TALL - bottom], x, y: { ...y, clamp: true } });
     const line = (stroke, width, dash) =>
       plot.line({ stroke, "stroke-width": width, "stroke-dasharray": dash, "stroke-linejoin": "round" });
-    const note = (y, content, fill) => plot.add(words(left + 6, y, content, { fill, "font-size": 12.5 }));
+    const note = (y, content, fill) => plot.add(words(left + 6, y, content, { fill, "font-size": 13 }));
     panels.append(svg);
     return { ...plot, line, note };
   };
@@ -126,6 +126,6 @@
     text: (k) => `last ${percents[k]} %`, input: (k) => { percent = k; draw(); } });
   root.append(panels, many.row, part.row, list.row);
   names.forEach((name, k) =>
-    slopes.add(words(left + 8, TALL - bottom - 47 + 14 * k, name, { fill: hues[k], "font-size": 12.5 })));
+    slopes.add(words(left + 8, TALL - bottom - 47 + 14 * k, name, { fill: hues[k], "font-size": 13 })));
   draw();
 }

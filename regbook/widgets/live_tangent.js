@@ -13,7 +13,7 @@
   const curves = tails.map((tail) => over.line(hues[tail], 2));
   const dot = over.dot({ r: 6, stroke: text, "stroke-width": 1.5 });
   const legend = panels.legend(...names.map((name, k) => ["line", hues[tails[k]], name]));
-  const progress = over.add(kit.text({ "font-size": 12.5, "text-anchor": "end" })(over.right - 4, over.bottom - 6, "",
+  const progress = over.add(kit.text({ "font-size": 13, "text-anchor": "end" })(over.right - 4, over.bottom - 6, "",
     { fill: muted }));
   const errors = panels.errors(size, panels.decades(-6, 10, 2));
 
@@ -41,7 +41,7 @@
   slow(percent(data.none));
   steps.note(steps.bottom - 20, "dashed: exact Jacobian", green);
   steps.note(steps.bottom - 6, "dotted: nothing differentiated", muted);
-  const which = steps.add(kit.text({ "font-size": 12.5, "text-anchor": "end" })(steps.right - 4, steps.top + 12, "",
+  const which = steps.add(kit.text({ "font-size": 13, "text-anchor": "end" })(steps.right - 4, steps.top + 12, "",
     { fill: text }));
 
   // ------------------------------------------------------------------ what is computed here

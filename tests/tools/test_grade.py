@@ -214,7 +214,7 @@ def test_a_students_notebook_is_graded_too_and_the_numbers_in_a_call(tmp_path):
 
 
 @pytest.mark.parametrize("path", sorted(MASTER.parent.glob("*.ipynb")), ids=lambda path: path.stem)
-def test_an_assignment_runs_as_it_is_and_says_what_is_to_be_done(path):
+def test_an_assignment_runs_as_it_is_and_says_what_is_to_be_done(path, double_precision):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     assert notebook.metadata.regkit.notebook == path.stem
