@@ -62,9 +62,10 @@
   const residual = legend.children[1].querySelector("path");
 
   const phase = (k) => (k <= run.first && last < run.end ? "not differentiated" : `differentiated (${names[way]})`);
-  const words = (k, length, what, value, tangent, size, at) =>
+  const words = (k, length, what, value, tangent, size, at, mine, given, left) =>
     `Iteration ${k} of ${length}, ${what}: error of x ${value}, of its tangent ${tangent}. ` +
-    `The polynomial multiplies by up to ${size}, at λ = ${at}.`;
+    `The polynomial multiplies by up to ${size}, at λ = ${at}. ` +
+    `The ring, at λ = ${mine}: right-hand side ${given}, residual ${left}.`;
   const draw = () => {
     const hue = panels.hues[tails[way]], r = run.residuals[now], p = run.met[now];
     const places = (list) => Array.from(list, (v, i) => [values[i], shown(v)]);
@@ -79,7 +80,8 @@
     errors.draw({ value: run.value, tangents: [run.tangent], first: run.first, at: now, hue });
     const sizes = every.map(Math.abs), largest = Math.max(...sizes), at = values[sizes.indexOf(largest)];
     kit.say(words(now, run.end, phase(now), panels.number(run.value[now]), panels.number(run.tangent[now]),
-      panels.number(largest), kit.number(at)));
+      panels.number(largest), kit.number(at), kit.number(values[chosen]), panels.number(Math.abs(b[chosen])),
+      panels.number(Math.abs(r[chosen]))));
     iteration.input.max = run.end;
     iteration.set(now);
     part.input.max = total;
@@ -99,7 +101,8 @@
     draw();
   };
   const longest = panels.number(8.8e-12);
-  for (const name of names) kit.longest(words(888, 888, `differentiated (${name})`, longest, longest, longest, 188.8));
+  const widest = [longest, longest, longest, 188.8, 188.8, longest, longest];
+  for (const name of names) kit.longest(words(888, 888, `differentiated (${name})`, ...widest));
 
   // ------------------------------------------------------------------ controls
   const calm = (change) => (value) => { player.stop(); change(value); };
