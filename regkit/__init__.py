@@ -9,6 +9,7 @@ Modules, in the order in which the book meets them:
     transforms    maps y(x; w) that move an image
     motions       transformations at fixed points, with their derivatives
     distances     how much two images differ
+    multimodal    how much images of two kinds differ: edges, mutual information
     outside       what an image is beyond its box, and which points count
     regularizers  what w should be like when the images alone do not say
     operators     linear maps that are given by what they do
@@ -43,6 +44,7 @@ from regkit.distances import NCC, SSD, Distance
 from regkit.grid import Grid
 from regkit.implicit import Implicit, solve
 from regkit.linear import CG
+from regkit.multimodal import NGF, MutualInformation
 from regkit.optimize import gauss_newton, gradient_descent, levenberg_marquardt, newton_trust
 from regkit.problems import Functions, Residual
 from regkit.pyramid import multilevel
@@ -63,6 +65,7 @@ except metadata.PackageNotFoundError:  # run from its folder, without an install
 __all__ = [
     "CG",
     "NCC",
+    "NGF",
     "SSD",
     "Adaptive",
     "Affine",
@@ -71,6 +74,7 @@ __all__ = [
     "Grid",
     "Implicit",
     "Kaufman",
+    "MutualInformation",
     "NeuralODE",
     "Quadratic",
     "Reduced",

@@ -14,7 +14,8 @@ which is positive semidefinite:
     residual    r, (n,)                       jacobian    ∂r/∂t, applied to columns (n, p)
     curvature("gauss-newton")                             ∂rᵀ/∂t ∂r/∂t
 
-``SSD`` and ``NCC`` have all this in closed form.
+``SSD`` and ``NCC`` have all this in closed form. Those for images of two kinds, ``NGF`` and
+``MutualInformation``, are in the module ``multimodal``.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import torch
 from torch import Tensor
 
 from regkit._require import require
+from regkit.grid import Grid
 from regkit.operators import Diagonal, Hessian, Jacobian, LowRankUpdate, Operator
 from regkit.problems import Kind
 
@@ -58,6 +60,10 @@ class Distance:
         >>> Huber().curvature(t, s, weights) @ torch.ones(2)
         tensor([1.0000, 0.3536])
     """
+
+    def on(self, grid: Grid) -> Distance:
+        """The same for images on ``grid``; another one only if it has to know which points are neighbours."""
+        return self
 
     def value(self, t: Tensor, s: Tensor, weights: Tensor) -> Tensor:
         """J, a tensor without dimensions."""

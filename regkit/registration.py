@@ -140,9 +140,7 @@ class Registration:
     def bases(self) -> tuple[SmoothingBasis, SmoothingBasis]:
         """Template and reference, ready for any θ."""
         h, other = (grid.spacing for grid in self.grids)
-        factors = None
-        if other != h:
-            factors = tuple((a / b) ** 4 for a, b in zip(h, other, strict=True))
+        factors = tuple((a / b) ** 4 for a, b in zip(h, other, strict=True)) if other != h else None
         beyond, other = self.beyond
         return SmoothingBasis(self.template, factors, beyond), SmoothingBasis(self.reference, None, other)
 
@@ -159,8 +157,9 @@ class Registration:
 
     @cached_property
     def measure(self) -> Distance:
-        """The distance, of the points that overlap for "overlap"."""
-        return Overlap(self.distance) if self.outside == "overlap" else self.distance
+        """The distance on the grid, of the points that overlap for "overlap"."""
+        distance = self.distance.on(self.grid)
+        return Overlap(distance) if self.outside == "overlap" else distance
 
     @cached_property
     def motion(self) -> Motion:
