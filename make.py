@@ -89,6 +89,13 @@ def grade(*options: str) -> None:
     run(PY, "-m", "tools.grade", *named, *options)
 
 
+def otter(*options: str) -> None:
+    """Write the assignments for Otter-Grader, with Gradescope or Canvas: make otter SEED=7"""
+    install()
+    seed = os.environ.get("SEED")
+    run(PY, "-m", "tools.otter", *(["--seed", seed] if seed else []), *options)
+
+
 def serve(*_: str) -> None:
     """Serve the built book on this computer, at http://localhost:8000"""
     from functools import partial
@@ -147,6 +154,7 @@ COMMANDS = {
         lab,
         student,
         grade,
+        otter,
         serve,
         records,
         pins,

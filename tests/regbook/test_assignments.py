@@ -59,7 +59,7 @@ def overwriting(u, r, m):
     return found
 
 
-def midpoint(v, w, s, h):
+def ahead(v, w, s, h):
     return w + h * v(w + h / 2 * v(w, s), s + h / 2)
 
 
@@ -105,7 +105,7 @@ def heun(v, w, s, h):
         (first.check_g1_2, hessian),
         (first.check_g1_3, spline_slope),
         (first.check_g1_4, spread),
-        (first.check_g1_5, midpoint),
+        (first.check_g1_5, ahead),
         (first.check_g1_5, heun),
         (second.check_g2_1, expand),
         (second.check_g2_2, smoothed),
@@ -144,10 +144,10 @@ WRONG = [
     (first.check_g1_4, lambda u, r, m: matrix(u, m, 1).T @ r, "adjoint test: ⟨"),
     (first.check_g1_5, lambda v, w, s, h: w + h * v(w, s), "Euler"),
     (first.check_g1_5, lambda v, w, s, h: w + h * v(w + h * v(w, s), s + h), "second velocity"),
-    (first.check_g1_5, lambda v, w, s, h: midpoint(v, w, s, -h), "backwards"),
+    (first.check_g1_5, lambda v, w, s, h: ahead(v, w, s, -h), "backwards"),
     (first.check_g1_5, lambda v, w, s, h: w + 0, "not move"),
-    (first.check_g1_5, lambda v, w, s, h: midpoint(v, w, s, h) + 0 * v(w, s), "3 velocities"),
-    (first.check_g1_5, lambda v, w, s, h: midpoint(v, w, s, h / 3), "does not follow"),
+    (first.check_g1_5, lambda v, w, s, h: ahead(v, w, s, h) + 0 * v(w, s), "3 velocities"),
+    (first.check_g1_5, lambda v, w, s, h: ahead(v, w, s, h / 3), "does not follow"),
     (second.check_g2_1, lambda d, n: expand(d, n) * n**2, "a mean divides"),
     (second.check_g2_1, lambda d, n: expand(d, n) * n, "one factor"),
     (second.check_g2_1, lambda d, n: d.repeat(n, n) / n**2, "repeated as a whole"),
