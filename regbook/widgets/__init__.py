@@ -3,12 +3,14 @@
 Besides its data each takes the texts of ``regbook.explore.page_widget``: alt, title, caption, readout,
 longest, still, guess. In the scripts the data arrive under the names that are given here.
 
-stills            what stands in their place where there are no scripts
-spline.js         two images as splines, their loss and Newton's method
-krylov.js         conjugate gradients and Chebyshev's iteration with their tangents
-coarse_images.js  the equations of super-resolution
-panels.js         several small pictures with axes
-background.js     computes in a worker, or in slices where there is none
+stills                 what stands in their place where there are no scripts
+spline.js              splines, affine maps and Newton's method: what all share that register
+squared_difference.js  the squared difference of two images
+correlation.js         their normalised cross-correlation over the overlap
+krylov.js              conjugate gradients and Chebyshev's iteration with their tangents
+coarse_images.js       the equations of super-resolution
+panels.js              several small pictures with axes
+background.js          computes in a worker, or in slices where there is none
 """
 
 from __future__ import annotations
@@ -154,7 +156,7 @@ def register_by_hand(pair: Pair, theta: float, reach: float, **texts) -> PageWid
         "reach": reach,
         "error_colors": ERROR_COLORS,
     }
-    mathematics = f"({_script('spline')})(data)"
+    mathematics = f"({_script('squared_difference')})(({_script('spline')})(), data)"
     return page_widget(
         _with("register_by_hand", mathematics), data, **{"still": stills.register_by_hand(pair)} | texts
     )

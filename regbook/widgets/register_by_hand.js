@@ -1,25 +1,11 @@
 // Register two images by hand, then let Newton finish: all of it computed here, as regkit computes it.
-// data: see regbook.widgets.register_by_hand; mathematics: what spline.js gives for them.
+// data: see regbook.widgets.register_by_hand; mathematics: what squared_difference.js gives for them.
 (root, data, kit, mathematics) => {
   const [X, Y] = data.extent, [cx, cy] = data.center, [m, n] = data.template.shape;
-  const { T, R, look, residual, lossAt, newton, distance } = mathematics;
+  const { T, R, look, residual, lossAt, newton, distance, six: friendly, fromSix: parameters } = mathematics;
 
   // ------------------------------------------------------------------ six numbers that people understand
-  // The template is stretched (width, height, shear), turned and moved: z ↦ R U (z − c) + c + (right, up).
-  // w is the inverse.
   const names = ["turn", "right", "up", "width", "height", "shear"], degrees = 180 / Math.PI;
-  const parameters = ([turn, right, up, width, height, shear]) => {
-    const c = Math.cos(turn / degrees), s = Math.sin(turn / degrees), k = shear * height;
-    const [p, q, r, t] = [c * width, c * k - s * height, s * width, s * k + c * height], det = p * t - q * r;
-    const A = [t / det, -q / det, -r / det, p / det];
-    return Float64Array.from([...A, -(A[0] * right + A[1] * up), -(A[2] * right + A[3] * up)]);
-  };
-  const friendly = (w) => {
-    const det = w[0] * w[3] - w[1] * w[2], [p, q, r, t] = [w[3] / det, -w[1] / det, -w[2] / det, w[0] / det];
-    const angle = Math.atan2(r, p), c = Math.cos(angle), s = Math.sin(angle), height = c * t - s * q;
-    const [right, up] = [-(p * w[4] + q * w[5]), -(r * w[4] + t * w[5])];
-    return [angle * degrees, right, up, Math.hypot(p, r), height, (c * q + s * t) / height];
-  };
   const places = [1, 2, 2, 3, 3, 3], endings = ["°", " cm", " cm", "", "", ""];
   const plain = places.map((n) => (v) => kit.minus((Math.abs(v) < 5e-4 ? 0 : v).toFixed(n)));
   const show = plain.map((text, k) => (v) => text(v) + endings[k]);
