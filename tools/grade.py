@@ -3,150 +3,83 @@
 python -m tools.grade FOLDER --seed 7
 
 FOLDER holds the students' notebooks, also in folders. Beside it, in FOLDER_grades, come grades.csv and a page
-of feedback for each student. An answer is found by the id of its cell, else by the name of its function. Of a
-notebook only imports, definitions and plain assignments are run, never its own calls of checkers.
+of feedback for each student. Which cell is an answer, `tools/answers.py` says; `tools/judge.py` runs it.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import csv
 import html
-import json
 import os
 import random
-import re
 import sys
-import warnings
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 
-from tools import judge, student
-from tools.chapters import lessons, tags
+from tools import judge
+from tools.answers import Exercise, Work, answer, chosen_work, defined, parsed, plain, read, works
 
 PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>{title}</title>
-<style>body {{ font: 1rem/1.5 sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem }}
-td, th {{ text-align: left; vertical-align: top; padding: .4rem 1rem .4rem 0; border-top: 1px solid #ccc }}
-table {{ border-collapse: collapse }}</style>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{who}: {title}</title>
+<style>:root {{ color-scheme: light dark }}
+body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 42rem; margin: 2rem auto; padding: 0 1rem;
+  overflow-wrap: anywhere }}
+h1 {{ font-size: 1.4rem; line-height: 1.3 }}
+h2 {{ font-size: 1.1rem; margin: 0; border-top: 1px solid; padding-top: .8rem }}
+p {{ margin: .2rem 0 .8rem }}</style>
+</head>
+<body><main>
 <h1>{title}</h1>
-<p>{summary}</p>
-<table><tr><th>Exercise</th><th>Points</th><th>Result</th><th>What the checker says</th></tr>
-{rows}
-</table></html>
+<p>{who}: <strong>{total:g} of {of:g} points</strong>. {about}</p>
+{parts}
+</main></body>
+</html>
 """
+PART = """<section><h2>{name}</h2>
+<p><strong>{points:g} of {of:g} points</strong>, {result}. {said}</p></section>"""
+
+
+class File(NamedTuple):
+    """Whether the answers of a file are graded, and what its student reads of it."""
+
+    graded: bool
+    said: str = ""
+
+
+FILES = {
+    "graded": File(True),
+    "older version": File(True, "The file has an older format, without ids of cells: names were looked for."),
+    "empty file": File(False, "The file is empty: please hand it in again."),
+    "not a notebook": File(
+        False, "The file is no whole notebook: please save it in Jupyter and hand it in again."
+    ),
+    "another notebook": File(False, "This is another notebook: please hand in the right one."),
+}
 
 
 @dataclass(frozen=True)
-class Exercise:
-    """A cell to write in: its id, the function (empty: numbers in the call), the checker, its points."""
+class Mark:
+    """What became of one answer."""
 
-    id: str
-    function: str
-    check: str
-    points: float
+    exercise: Exercise
+    status: str
+    said: str = ""
+    note: str = ""
 
+    @property
+    def points(self) -> float:
+        return self.exercise.points if self.status == "right" else 0
 
-@dataclass(frozen=True)
-class Work:
-    """What is graded: an assignment, or a notebook for students; with the module of its checkers."""
-
-    name: str
-    checkers: str
-    exercises: tuple[Exercise, ...]
-    given: tuple[str, ...]  # its other cells of code
-
-
-def work(notebook: nbformat.NotebookNode) -> Work:
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    imported = re.search(r"^from (\S+) import (\w+) as practice$", "\n".join(c.source for c in cells), re.M)
-    exercises = []
-    for cell in (cell for cell in cells if "exercise" in tags(cell)):
-        functions = [n.name for n in ast.parse(cell.source).body if isinstance(n, ast.FunctionDef)]
-        check = f"check_{student.CALL.search(cell.source)[1]}"
-        exercises.append(Exercise(cell.id, (functions or [""])[0], check, cell.metadata.get("points", 1)))
-    given = tuple(cell.source for cell in cells if "exercise" not in tags(cell))
-    checkers = ".".join(imported.groups()) if imported else ""
-    return Work(notebook.metadata.regkit.notebook, checkers, tuple(exercises), given)
-
-
-def works() -> dict[str, Work]:
-    """All that can be graded, by name."""
-    assignments = [nbformat.read(path, as_version=4) for path in sorted(student.ASSIGNMENTS.glob("*.ipynb"))]
-    chapters = [student.for_students(nbformat.read(path, as_version=4), path.stem) for path in lessons()]
-    return {(found := work(notebook)).name: found for notebook in (*assignments, *chapters)}
-
-
-# ---------------------------------------------------------------------------------------- what was handed in
-
-
-def read(path: Path) -> tuple[nbformat.NotebookNode | None, str]:
-    """The notebook, or None, and what there is to say of the file."""
-    text = path.read_bytes().decode("utf-8", "replace")
-    if not text.strip():
-        return None, "empty file"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # cells without an id
-            found = json.loads(text)
-            older = found["nbformat"] < 4 or not all("id" in cell for cell in found["cells"])
-            return nbformat.reads(text, as_version=4), "older version" if older else "graded"
-    except Exception:  # whatever nbformat finds wrong with it
-        return None, "not a notebook"
-
-
-def parsed(source: str) -> ast.Module | None:
-    lines = [line for line in source.split("\n") if line[:1] not in ("%", "!") and line[:3] != "```"]
-    try:
-        return ast.parse("\n".join(lines))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-def defined(tree: ast.Module | None) -> list[str]:
-    return [node.name for node in tree.body if isinstance(node, ast.FunctionDef)] if tree else []
-
-
-def answer(notebook: nbformat.NotebookNode, exercise: Exercise) -> tuple[int, str, str]:
-    """Which cell answers an exercise, the name of its function, and what is unusual about it.
-
-    Raises: LookupError with a status and a sentence where no cell does.
-    """
-
-    def answers(cell: nbformat.NotebookNode) -> bool:
-        if exercise.function:
-            return exercise.function in defined(parsed(cell.source))
-        return bool(parsed(cell.source)) and f"{exercise.check}(" in cell.source
-
-    own = [place for place, cell in enumerate(notebook.cells) if cell.get("id") == exercise.id][:1]
-    for place in [*own, *reversed(range(len(notebook.cells)))]:
-        if answers(cell := notebook.cells[place]):
-            where = "" if place in own else "found by its name"
-            return place, exercise.function, where if cell.cell_type == "code" else "was a cell of text"
-    if not own:
-        raise LookupError("missing", "There is no answer to this exercise.")
-    tree = parsed(notebook.cells[own[0]].source)
-    if tree is None:
-        raise LookupError("syntax error", "Python cannot read this cell: look for a bracket or a colon.")
-    if len(others := defined(tree)) == 1:
-        return own[0], others[0], f"{exercise.function} is called {others[0]}"
-    raise LookupError("missing", f"There is no function {exercise.function} in this cell.")
-
-
-def plain(source: str, mine: frozenset[str] = frozenset()) -> list[ast.stmt]:
-    """Imports, functions, classes, and assignments that use none of the names `mine`."""
-    chosen, tree = [], parsed(source)
-    for node in tree.body if tree else ():
-        if isinstance(node, ast.Assign) and all(isinstance(t, ast.Name | ast.Tuple) for t in node.targets):
-            names = {inside.id for inside in ast.walk(node) if isinstance(inside, ast.Name)}
-            chosen += [] if names & {"practice", *mine} else [node]
-        elif isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef):
-            chosen.append(node)
-    return chosen
+    @property
+    def result(self) -> str:
+        return f"{self.status} ({self.note})" if self.note else self.status
 
 
 def task(who: str, notebook: nbformat.NotebookNode, exercise: Exercise, names: dict, chosen: Work, options):
@@ -162,65 +95,84 @@ def task(who: str, notebook: nbformat.NotebookNode, exercise: Exercise, names: d
     return judge.Task((who, exercise.id), names, before, own, *about, options.memory << 20)
 
 
-# ---------------------------------------------------------------------------------------- grades
-
-
 def grade(options: argparse.Namespace) -> Path:
     """Grade all notebooks of a folder; returns the table."""
     files = sorted(path for path in options.folder.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
     handed_in = {path.relative_to(options.folder).with_suffix("").as_posix(): read(path) for path in files}
-    known, names = works(), Counter()
-    for notebook, _ in handed_in.values():
-        names[notebook.metadata.get("regkit", {}).get("notebook") if notebook else None] += 1
-    likely = [name for name, _ in names.most_common() if name in known]
-    name = options.assignment or (likely or [""])[0]
-    if name not in known:
-        raise SystemExit(f"expected one of these as --assignment, got {name!r}: {', '.join(known)}")
-    tasks, results, chosen = [], {}, known[name]
-    given = judge.prepared(chosen.given)
+    names = Counter(map(kind, (notebook for notebook, _ in handed_in.values())))
+    likely = [name for name, _ in names.most_common() if name in works()]
+    if not (name := options.assignment or next(iter(likely), "")):
+        message = "found none; --assignment names what they do not say"
+        raise SystemExit(f"expected notebooks of the book or assignments in {options.folder}, {message}")
+    chosen = chosen_work(name)
+    print(f"{len(files)} notebooks with {len(chosen.exercises)} exercises of {name}", flush=True)
     for who, (notebook, _) in handed_in.items():
-        for exercise in chosen.exercises if notebook else ():
+        if kind(notebook) in {*works()} - {name}:
+            handed_in[who] = None, "another notebook"
+    marks = marked(handed_in, chosen, options)
+    numbers = [exercise.number for exercise in chosen.exercises]
+    table = [["student", *numbers, "total", "of", "status", "remarks"]]
+    for who, (_, status) in handed_in.items():
+        table.append(row(who, status, marks[who]))
+        page = options.out / "feedback" / f"{who}.html"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(feedback(who, status, chosen, marks[who]), encoding="utf-8")
+    grades = options.out / "grades.csv"
+    with grades.open("w", newline="", encoding="utf-8-sig") as file:  # so that Excel knows the encoding
+        csv.writer(file, lineterminator="\n").writerows(table)
+    return grades
+
+
+def kind(notebook: nbformat.NotebookNode | None) -> str:
+    """The name that a notebook of this project has."""
+    about = notebook.metadata.get("regkit") if notebook else None
+    return str(about.get("notebook", "")) if isinstance(about, dict) else ""
+
+
+def marked(handed_in: dict, chosen: Work, options: argparse.Namespace) -> dict[str, list[Mark]]:
+    """Student -> a mark for each exercise."""
+    tasks, results, given = [], {}, judge.prepared(chosen.given)
+    for who, (notebook, status) in handed_in.items():
+        for exercise in chosen.exercises:
             try:
+                if notebook is None:
+                    raise LookupError(status, "")
                 tasks.append(task(who, notebook, exercise, given, chosen, options))
             except LookupError as missing:
-                results[who, exercise.id] = [*missing.args, ""]
+                results[who, exercise.id] = missing.args
     if options.shuffle:
         random.Random(options.seed).shuffle(tasks)
     results |= judge.run(tasks, options.jobs)
-    options.out.mkdir(parents=True, exist_ok=True)
-    with (options.out / "grades.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["student", *(e.id for e in chosen.exercises), "total", "of", "status", "results"])
-        for who, (_, status) in handed_in.items():
-            table.writerow(row(who, status, chosen, results))
-            page = options.out / "feedback" / f"{who}.html"
-            page.parent.mkdir(parents=True, exist_ok=True)
-            page.write_text(feedback(who, status, chosen, results), encoding="utf-8")
-    return options.out / "grades.csv"
+    return {who: [Mark(e, *results[who, e.id]) for e in chosen.exercises] for who in handed_in}
 
 
-def points(who: str, exercise: Exercise, results: dict) -> float:
-    return exercise.points if results.get((who, exercise.id), [""])[0] == "right" else 0
+def row(who: str, status: str, marks: list[Mark]) -> list:
+    """A line of the table; remarks say what is not plainly right."""
+    total, of = sums(marks)
+    said = [f"{mark.exercise.number}: {mark.result}" for mark in marks if mark.result != "right"]
+    remarks = "; ".join(said) if FILES[status].graded else ""
+    student = f"'{who}" if who[0] in "=+-@" else who  # no formula in a spreadsheet
+    return [student, *(mark.points for mark in marks), total, of, status, remarks]
 
 
-def row(who: str, status: str, chosen: Work, results: dict) -> list:
-    marks = [points(who, exercise, results) for exercise in chosen.exercises]
-    said = [(e.id, *results[who, e.id]) for e in chosen.exercises if (who, e.id) in results]
-    words = "; ".join(f"{name}: {result}{f' ({note})' if note else ''}" for name, result, _, note in said)
-    return [who, *marks, sum(marks), sum(e.points for e in chosen.exercises), status, words]
+def feedback(who: str, status: str, chosen: Work, marks: list[Mark]) -> str:
+    """The page for a student."""
+    parts = []
+    for mark in marks if FILES[status].graded else ():
+        words = {
+            "name": f"{mark.exercise.number} {mark.exercise.title}",
+            "result": mark.result,
+            "said": mark.said,
+        }
+        safe = {key: html.escape(word) for key, word in words.items()}
+        parts.append(PART.format(points=mark.points, of=mark.exercise.points, **safe))
+    total, of = sums(marks)
+    about = {"title": html.escape(chosen.title), "who": html.escape(who), "about": FILES[status].said}
+    return PAGE.format(**about, total=total, of=of, parts="\n".join(parts))
 
 
-def feedback(who: str, status: str, chosen: Work, results: dict) -> str:
-    _, *_, total, of, _, _ = row(who, status, chosen, results)
-    rows = []
-    for exercise in chosen.exercises:
-        result, said, note = results.get((who, exercise.id), [status, "", ""])
-        number = exercise.id.removeprefix("ex-").replace("-", ".").upper()
-        mark = f"{points(who, exercise, results)} of {exercise.points}"
-        cells = (number, mark, result + (f" ({note})" if note else ""), said)
-        rows.append("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in cells) + "</tr>")
-    summary = f"{total} of {of} points. The file: {status}."
-    return PAGE.format(title=html.escape(f"{chosen.name}: {who}"), summary=summary, rows="\n".join(rows))
+def sums(marks: list[Mark]) -> tuple[float, float]:
+    return sum(mark.points for mark in marks), sum(mark.exercise.points for mark in marks)
 
 
 def main() -> None:
@@ -230,7 +182,7 @@ def main() -> None:
     ask.add_argument("folder", type=Path, help="with the notebooks that were handed in")
     ask.add_argument("--seed", type=int, required=True, help="of the data; choose one that nobody knows")
     ask.add_argument("--out", type=Path, help="where the grades go; beside the folder unless given")
-    ask.add_argument("--assignment", help="the name of a notebook; else what most of the files are")
+    ask.add_argument("--assignment", choices=[*works()], help="if it is not what most of the files say")
     ask.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many answers at once")
     ask.add_argument("--seconds", type=int, default=30, help="of computing, for one answer")
     ask.add_argument("--memory", type=int, default=1500, help="megabytes that an answer may add")

@@ -21,6 +21,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 import warnings
 from collections import deque
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ from regbook.practice import report
 
 PATIENCE = 6  # times the seconds of computing may pass on the clock: other work, and answers that sleep
 MOST_WRITTEN, MOST_SAID, MUCH_PRINTED = 16 << 20, 1500, 1 << 20  # bytes of a file, of a message, of output
+OWN, OTHER = "the cell", "another cell"  # as an answer's code is called in its errors
 WATCHED = (builtins, report, torch, torch.Tensor, torch.linalg, torch.func, np, np.linalg, scipy.linalg)
 CHANGES = {"open", "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.truncate", "os.chmod", "os.link"}
 REFUSED = {
@@ -122,19 +124,25 @@ def judge(pipe, task: Task, folder: str) -> None:
     except report.Wrong as wrong:
         status, said = "wrong", str(wrong)
     except BaseException as error:
-        status, said = "error", f"{type(error).__name__}: {error}"
+        status, said = "error", f"Your answer raises {type(error).__name__}: {error}{where(error)}"
         if isinstance(error, MemoryError) or "allocate memory" in said:
-            status, said = "memory", f"Your answer needs more memory than it may have. {said}"
+            status, said = "memory", "Your answer needs more memory than it may have."
         elif isinstance(error, SystemExit | KeyboardInterrupt):
             status, said = "ended", "Your answer ends the program."
         elif refused:
-            status = "refused"
+            status, said = "refused", f"Your answer {refused[0]}, which is not allowed here."
     if any(changed(place, old) for place, old in watched):
         status, said = "changed the checker", "Your answer changes functions that are not its own."
     much = f"printed {printed.size >> 20} MB" if printed.size > MUCH_PRINTED else ""
     note = ", ".join(filter(None, [task.note, much, *sorted({*refused})]))
     os.write(pipe.fileno(), json.dumps([status, said[:MOST_SAID], note]).encode())
     os._exit(0)
+
+
+def where(error: BaseException) -> str:
+    """The last line of the student's cells that an error went through."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in (OWN, OTHER)]
+    return f" (line {frames[-1].lineno} of {frames[-1].filename})" if frames else ""
 
 
 def changed(place, old: dict) -> bool:
@@ -151,10 +159,10 @@ def asked(checkers, task: Task) -> str:
     seed = {"seed": task.seed} if "seed" in inspect.signature(check).parameters else {}
     for node in task.before:
         with contextlib.suppress(Exception):
-            exec(compile(ast.Module([node], []), "answer", "exec"), names)
+            exec(compile(ast.Module([node], []), OTHER, "exec"), names)
     if not task.function:  # the student's call is one that takes the numbers down
         names["practice"] = SimpleNamespace(**{task.check: lambda **numbers: calls.append(numbers)})
-    exec(compile(ast.Module(task.own, []), "answer", "exec"), names)
+    exec(compile(ast.Module(task.own, []), OWN, "exec"), names)
     return check(names[task.function], **seed) if task.function else check(**calls[-1])
 
 

@@ -19,7 +19,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_raw_cell
 
-from tools import grade, student
+from tools import answers, student
 from tools.chapters import tags
 from tools.toc import ROOT
 from tools.wheel import wheel
@@ -50,7 +50,7 @@ WHERE = "/autograder/source/files"  # where Otter unpacks the files of an assign
 def master(path: Path, seed: int) -> NotebookNode:
     """An assignment as Otter's master: each exercise with the text above it as one question."""
     notebook = student.assignment(path)
-    work = grade.work(notebook)
+    work = answers.work(notebook)
     asked = {exercise.id: exercise for exercise in work.exercises}
     cells = [new_raw_cell(CONFIG.format(wheel=wheel().name), id="otter")]
     for cell in notebook.cells:
@@ -65,7 +65,7 @@ def master(path: Path, seed: int) -> NotebookNode:
 
 
 def question(
-    text: NotebookNode, cell: NotebookNode, exercise: grade.Exercise, checkers: str, seed: int
+    text: NotebookNode, cell: NotebookNode, exercise: answers.Exercise, checkers: str, seed: int
 ) -> list[NotebookNode]:
     """The cells of one question."""
     name = exercise.check.removeprefix("check_")

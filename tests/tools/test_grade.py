@@ -17,6 +17,7 @@ from regbook.assignments import first, properties
 from tests.solved import FUNCTIONS, ONE, TWO, handed_in
 from tools import grade as command
 from tools import student
+from tools.grade import FILES
 from tools.toc import ROOT
 
 pytestmark = pytest.mark.skipif(
@@ -41,6 +42,7 @@ def hostile(outside: Path) -> dict[str, tuple[nbformat.NotebookNode | bytes, str
     """Name -> what is handed in, and what the table says of G1.2, or of the file."""
     found: dict = {"good": (handed_in(), "right")}
     answers = {
+        "asleep": (["import time", "time.sleep(1000)"], "time"),
         "loop": (["while True: pass"], "time"),
         "exit": (["import os", "os._exit(0)"], "ended"),
         "memory": (["torch.ones(10**9)"], "memory"),
@@ -60,7 +62,6 @@ def hostile(outside: Path) -> dict[str, tuple[nbformat.NotebookNode | bytes, str
         "patched": (["import regbook.practice.report as r", "r.wrong = print"], "changed the checker"),
         "patched torch": (["torch.Tensor.__lt__ = lambda *_: True"], "changed the checker"),
         "raises": (["raise KeyError('lost')"], "error"),
-        "sleeper": (["import time", "time.sleep(1000)"], "time"),
     }
     for name, (lines, status) in answers.items():
         found[name] = (handed_in(hessian=body(*lines)), status)
@@ -91,6 +92,10 @@ def hostile(outside: Path) -> dict[str, tuple[nbformat.NotebookNode | bytes, str
         del old["id"]
     older["nbformat_minor"] = 2
     found["older"] = (json.dumps(older).encode(), "right (found by its name)")
+    notebook = found["=other metadata"] = handed_in(), "right"
+    notebook[0].metadata.regkit = ["lost"]
+    found["another"] = handed_in(TWO), "another notebook"
+    found["no source"] = json.dumps(older | {"cells": [{"cell_type": "code"}]}).encode(), "not a notebook"
     found["broken"] = (nbformat.writes(handed_in()).encode()[:900], "not a notebook")
     found["no notebook"] = (b"[1, 2]", "not a notebook")
     found["empty"] = (b"", "empty file")
@@ -105,45 +110,110 @@ def write(folder: Path, notebooks: dict) -> Path:
     return folder
 
 
-def grade(folder: Path, *options: str) -> dict[str, dict[str, str]]:
-    """Student -> the row of the table."""
-    call = [sys.executable, "-m", "tools.grade", str(folder), "--seed", "11", *options]
-    done = subprocess.run(call, cwd=ROOT, capture_output=True, encoding="utf-8")
+LIMITS = ("--seconds", "3", "--memory", "600")
+ALL = "import json, sys; from tools import grade\nfor sys.argv in json.loads(sys.argv[1]): grade.main()"
+
+
+class Graded:
+    """A folder that has been graded: the rows of its table, and the pages of feedback."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder.with_name(f"{folder.name}_grades")
+        with (self.folder / "grades.csv").open(newline="", encoding="utf-8-sig") as file:
+            self.rows = {row["student"].lstrip("'"): row for row in csv.DictReader(file)}
+
+    def remarks(self, who: str) -> dict[str, str]:
+        return dict(part.split(": ", 1) for part in self.rows[who]["remarks"].split("; ") if part)
+
+    def page(self, who: str) -> str:
+        return (self.folder / "feedback" / f"{who}.html").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("outside") / "outside.txt"
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory, outside) -> dict[str, Graded]:
+    """All folders of these tests, graded one after the other by one process, which imports torch once."""
+    cases = hostile(outside)
+    calm = {name: case for name, case in cases.items() if case[1] != "time"}
+    folders = {
+        "Ü b": (cases, [*LIMITS, "--jobs", "2"]),
+        "again": (dict([*calm.items()][::2]), [*LIMITS, "--jobs", "1", "--shuffle"]),
+        "second": ({name: (notebook, "") for name, notebook in second().items()}, []),
+        "chapter": ({"anna/01": (chapter(), "")}, []),
+    }
+    base = tmp_path_factory.mktemp("handed in")
+    written = [(write(base / name, these), options) for name, (these, options) in folders.items()]
+    calls = [["grade", str(folder), "--seed", "11", *options] for folder, options in written]
+    done = subprocess.run(
+        [sys.executable, "-c", ALL, json.dumps(calls)], cwd=ROOT, capture_output=True, encoding="utf-8"
+    )
     assert done.returncode == 0, done.stderr
-    out = Path(done.stdout.strip().removeprefix("The grades: "))
-    with out.open(newline="", encoding="utf-8") as file:
-        return {row["student"]: row for row in csv.DictReader(file)}
+    assert [line for line in done.stdout.splitlines() if line.startswith("The grades: ")] == [
+        f"The grades: {base / name}_grades{os.sep}grades.csv" for name in folders
+    ]
+    return {name: Graded(base / name) for name in folders}
 
 
 @pytest.mark.slow
-def test_each_hostile_notebook_has_its_own_status_and_nobody_else_suffers(tmp_path):
-    outside = tmp_path / "outside.txt"
-    cases = hostile(outside)
-    folder = write(tmp_path / "Ü b", cases)
-    options = ("--seconds", "3", "--memory", "600")
-    rows = grade(folder, *options, "--jobs", "2")
-    assert {*rows} == {*cases}
+def test_each_hostile_notebook_has_its_own_status_and_nobody_else_suffers(graded, outside):
+    cases, done = hostile(outside), graded["Ü b"]
+    assert {*done.rows} == {*cases}
     for name, (_, status) in cases.items():
-        row = rows[name]
-        if status in ("not a notebook", "empty file"):
-            assert (row["status"], row["total"], row["results"]) == (status, "0", "")
+        row = done.rows[name]
+        if status in FILES:
+            assert (row["status"], row["total"], row["remarks"]) == (status, "0", "")
+            assert FILES[status].said in done.page(name) and "G1.2" not in done.page(name)
             continue
-        results = dict(part.split(": ", 1) for part in row["results"].split("; "))
-        assert results["ex-g1-2"] == status, name
-        assert row["ex-g1-2"] == ("2" if status.startswith("right") else "0"), name
-        others = {"right"} | ({"right (found by its name)"} if name == "older" else set())
-        assert {result for key, result in results.items() if key != "ex-g1-2"} <= others, name
+        assert done.remarks(name).get("G1.2", "right") == status, name
+        assert row["G1.2"] == ("2" if status.startswith("right") else "0"), name
+        others = {result for number, result in done.remarks(name).items() if number != "G1.2"}
+        assert others == ({"right (found by its name)"} if name == "older" else set()), name
         assert row["total"] == ("10" if status.startswith("right") else "8") and row["of"] == "10", name
-    assert rows["older"]["status"] == "older version" and rows["good"]["status"] == "graded"
+    assert done.rows["older"]["status"] == "older version" and done.rows["good"]["status"] == "graded"
     assert not outside.exists()
-    page = (tmp_path / "Ü b_grades" / "feedback" / "renamed.html").read_text("utf-8")
-    assert "10 of 10 points" in page and "G1.2" in page
-    assert "The remainder after the second term has slope 2" in (
-        tmp_path / "Ü b_grades" / "feedback" / "wrong.html"
-    ).read_text("utf-8")
-    calm = {name: case for name, case in cases.items() if case[1] != "time"}
-    again = grade(write(tmp_path / "again", calm), *options, "--jobs", "1", "--shuffle")
-    assert again == {name: row for name, row in rows.items() if name in again}
+
+
+@pytest.mark.slow
+def test_the_pages_of_feedback_say_what_the_checkers_say(graded):
+    page = graded["Ü b"].page
+    assert "10 of 10 points" in page("renamed") and "hessian is called hesse" in page("renamed")
+    assert "G1.2 The Hessian of a sum of squares" in page("wrong") and "8 of 10 points" in page("wrong")
+    assert "The remainder after the second term has slope 2" in page("wrong")
+    assert "Your answer raises KeyError: &#x27;lost&#x27; (line 2 of the cell)" in page("raises")
+    assert "Your answer asks the network, which is not allowed here." in page("network")
+    assert not any("Traceback" in page(name) for name in graded["Ü b"].rows)
+
+
+@pytest.mark.slow
+def test_one_job_in_another_order_gives_the_same_grades(graded):
+    again = graded["again"].rows
+    assert len(again) > 12 and again == {name: graded["Ü b"].rows[name] for name in again}
+
+
+def second() -> dict[str, nbformat.NotebookNode]:
+    """The second assignment, right, and with an error in each answer."""
+    spoilt = {
+        "expand": FUNCTIONS["expand"].replace("/ factor ** 2", "/ factor"),
+        "smoothed": FUNCTIONS["smoothed"].replace("strength *", "strength ** 2 *"),
+        "reduced_gradient": FUNCTIONS["reduced_gradient"].replace("0.5 *", "-0.5 *"),
+        "pull_back": FUNCTIONS["pull_back"].replace("-torch.outer", "torch.outer"),
+        "iterate": FUNCTIONS["iterate"].replace("range(count)", "range(count + 1)"),
+    }
+    assert all(spoilt[name] != FUNCTIONS[name] for name in spoilt)
+    return {"right": handed_in(TWO), "wrong": handed_in(TWO, **spoilt)}
+
+
+@pytest.mark.slow
+def test_the_second_assignment_is_graded_too(graded):
+    done = graded["second"]
+    assert done.rows["right"]["total"] == "10" and not done.remarks("right")
+    assert done.remarks("wrong") == {f"G2.{k}": "wrong" for k in range(1, 6)}
+    for said in ("one factor", "squared", "sign", "sign of Ā", "after 2"):
+        assert said in done.page("wrong")
 
 
 def test_the_seed_matters_to_an_answer_that_knows_the_public_one():
@@ -157,8 +227,8 @@ def test_the_seed_matters_to_an_answer_that_knows_the_public_one():
         first.check_g1_5(names["ahead"], seed=11)
 
 
-@pytest.mark.slow
-def test_a_students_notebook_is_graded_too_and_the_numbers_in_a_call(tmp_path):
+def chapter() -> nbformat.NotebookNode:
+    """Chapter 1 as a student has it, with two answers: numbers in a call, and a function."""
     page = next((ROOT / "book").glob("01_*.ipynb"))
     notebook = student.for_students(nbformat.read(page, as_version=4), page.stem)
     for one in notebook.cells:
@@ -166,10 +236,15 @@ def test_a_students_notebook_is_graded_too_and_the_numbers_in_a_call(tmp_path):
             one.source = "practice.check_1_1(da=27 / 16, db=9 / 16, dx=3 / 32, dR=-1 / 2)"
         if one.id == "ex-1-4":
             one.source = "def hessian_times(f, w, v):\n    return jvp(grad(f), (w,), (v,))[1]"
-    rows = grade(write(tmp_path / "in", {"anna/01": (notebook, "")}))
-    results = dict(part.split(": ", 1) for part in rows["anna/01"]["results"].split("; "))
-    assert results["ex-1-1"] == results["ex-1-4"] == "right" and results["ex-1-2"] == "not done"
-    assert rows["anna/01"]["total"] == "2"
+    return notebook
+
+
+@pytest.mark.slow
+def test_a_students_notebook_is_graded_too_and_the_numbers_in_a_call(graded):
+    done = graded["chapter"]
+    row, remarks = done.rows["anna/01"], done.remarks("anna/01")
+    assert row["1.1"] == row["1.4"] == "1" and row["total"] == "2"
+    assert not {"1.1", "1.4"} & {*remarks} and remarks["1.2"] == "not done"
 
 
 @pytest.mark.parametrize("path", (ONE, TWO), ids=lambda path: path.stem)
@@ -197,10 +272,8 @@ def test_an_assignment_runs_as_it_is_and_says_what_is_to_be_done(path, double_pr
     [
         (["none", "--seed", "1"], "expected a folder, got none"),
         (["."], "--seed"),
-        (
-            [".", "--seed", "1", "--assignment", "x"],
-            "as --assignment, got 'x': assignment_1, assignment_2, 01_ad",
-        ),
+        ([".", "--seed", "1"], "expected notebooks of the book or assignments in ., found none"),
+        ([".", "--seed", "1", "--assignment", "x"], "assignment_1"),
     ],
 )
 def test_the_command_names_what_it_needs(call, says, tmp_path, monkeypatch, capsys):
