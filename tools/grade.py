@@ -43,7 +43,7 @@ p {{ margin: .2rem 0 .8rem }}</style>
 </html>
 """
 PART = """<section><h2>{name}</h2>
-<p><strong>{points:g} of {of:g} points</strong>, {result}. {said}</p></section>"""
+<p><strong>{points:g} of {of:g} points.</strong> {said}</p></section>"""
 
 
 class File(NamedTuple):
@@ -159,13 +159,10 @@ def feedback(who: str, status: str, chosen: Work, marks: list[Mark]) -> str:
     """The page for a student."""
     parts = []
     for mark in marks if FILES[status].graded else ():
-        words = {
-            "name": f"{mark.exercise.number} {mark.exercise.title}",
-            "result": mark.result,
-            "said": mark.said,
-        }
-        safe = {key: html.escape(word) for key, word in words.items()}
-        parts.append(PART.format(points=mark.points, of=mark.exercise.points, **safe))
+        name = html.escape(f"{mark.exercise.number} {mark.exercise.title}")
+        note = f" ({mark.note})" if mark.note not in mark.said else ""
+        said = html.escape(mark.said + note)
+        parts.append(PART.format(name=name, points=mark.points, of=mark.exercise.points, said=said))
     total, of = sums(marks)
     about = {"title": html.escape(chosen.title), "who": html.escape(who), "about": FILES[status].said}
     return PAGE.format(**about, total=total, of=of, parts="\n".join(parts))

@@ -124,7 +124,7 @@ def judge(pipe, task: Task, folder: str) -> None:
     except report.Wrong as wrong:
         status, said = "wrong", str(wrong)
     except BaseException as error:
-        status, said = "error", f"Your answer raises {type(error).__name__}: {error}{where(error)}"
+        status, said = "error", f"Your answer raises {type(error).__name__}{where(error)}: {error}"
         if isinstance(error, MemoryError) or "allocate memory" in said:
             status, said = "memory", "Your answer needs more memory than it may have."
         elif isinstance(error, SystemExit | KeyboardInterrupt):
@@ -142,7 +142,7 @@ def judge(pipe, task: Task, folder: str) -> None:
 def where(error: BaseException) -> str:
     """The last line of the student's cells that an error went through."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in (OWN, OTHER)]
-    return f" (line {frames[-1].lineno} of {frames[-1].filename})" if frames else ""
+    return f" in line {frames[-1].lineno} of {frames[-1].filename}" if frames else ""
 
 
 def changed(place, old: dict) -> bool:

@@ -130,7 +130,8 @@ def main() -> None:
         old.unlink()
     for wheel in BUILT.glob("*.whl"):
         shutil.copy(wheel, STUDENT)
-    print(f"{len(notebooks())} notebooks without solutions: {STUDENT}")
+    work = len(list(ASSIGNMENTS.glob("*.ipynb")))
+    print(f"{len(notebooks())} notebooks without solutions, and {work} assignments: {STUDENT}")
 
 
 if __name__ == "__main__":

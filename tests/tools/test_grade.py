@@ -183,8 +183,8 @@ def test_the_pages_of_feedback_say_what_the_checkers_say(graded):
     assert "10 of 10 points" in page("renamed") and "hessian is called hesse" in page("renamed")
     assert "G1.2 The Hessian of a sum of squares" in page("wrong") and "8 of 10 points" in page("wrong")
     assert "The remainder after the second term has slope 2" in page("wrong")
-    assert "Your answer raises KeyError: &#x27;lost&#x27; (line 2 of the cell)" in page("raises")
-    assert "Your answer asks the network, which is not allowed here." in page("network")
+    assert "Your answer raises KeyError in line 2 of the cell: &#x27;lost&#x27;" in page("raises")
+    assert "Your answer asks the network, which is not allowed here.</p>" in page("network")
     assert not any("Traceback" in page(name) for name in graded["Ü b"].rows)
 
 
