@@ -135,8 +135,9 @@ def _difference(a: Tensor, b: Tensor) -> Tensor:
 def _at_corners(
     image: Tensor, join: Callable[[int], Callable[[Tensor, Tensor], Tensor]], first: int = 0
 ) -> Tensor:
-    """An image whose cells are joined with their neighbours along one axis after the other, from the first
-    on; the only cell of an axis is its own neighbour."""
+    """An image whose cells are joined with their neighbours along one axis after the other.
+
+    The only cell of an axis is its own neighbour."""
 
     def along(image: Tensor, axis: int) -> Tensor:
         count = image.shape[axis] - 1
