@@ -1,4 +1,4 @@
-"""Build the book: execute the notebooks that must be, make the copies for readers, and the pages.
+"""Build the book: execute the notebooks that must be, make the copies for readers, the pages and the slides.
 
 python -m tools.book
 """
@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools import copies, downloads
+from tools import copies, downloads, slides
 from tools.executed import stale
 from tools.toc import ROOT
 
@@ -38,6 +38,8 @@ def pages() -> bool:
 
 
 def main() -> None:
+    from tools import student  # it executes notebooks by this module
+
     waiting = stale()
     if waiting:
         print(f"Executing {len(waiting)} of the book's notebooks, a minute or less each", flush=True)
@@ -49,6 +51,8 @@ def main() -> None:
         sys.exit(f"A chapter cannot be copied for readers: {error}")
     done = pages()
     downloads.write()
+    downloads.write_students(student.build())
+    slides.write()
     if not done:
         sys.exit("A page has a fault, see above; the pages are in _build/html all the same.")
 

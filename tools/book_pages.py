@@ -11,7 +11,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 from regbook.explore.page import once
-from tools import downloads, executed, folds, references, sections, teach, times
+from tools import downloads, executed, folds, references, sections, slide_html, teach, times
 from tools.chapters import lessons
 from tools.toc import ROOT
 
@@ -35,6 +35,7 @@ def outputs(app: Sphinx, docname: str, source: list[str]) -> None:
         notebook = executed.whole(path)
         folds.label(notebook)
         teach.link(notebook, path)
+        slide_html.mark(notebook)
         source[0] = nbformat.writes(notebook)
     except ValueError as error:
         logging.getLogger(__name__).warning("%s", error, location=docname)
@@ -89,7 +90,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", repair, priority=900)
     folds.setup(app)
     sections.setup(app)
-    made_by = [Path(module.__file__) for module in (folds, references, sections, teach, times)]
+    made_by = [Path(module.__file__) for module in (folds, references, sections, slide_html, teach, times)]
     made_by += [Path(__file__), *sorted((ROOT / "book" / "_static").iterdir())]
     state = hashlib.sha256(b"".join(path.read_bytes() for path in made_by)).hexdigest()
     # Sphinx forgets what it has read when this number changes, and so does when one of these files changes.

@@ -1,5 +1,6 @@
 """What a page's download button gives: a zip of the reader's copy and the wheel that it needs.
 
+The notebook for students, which teachers hand out, is beside it in a zip of its own.
 A browser saves a zip also from a page that was opened as a file. A notebook it would show as raw text there.
 """
 
@@ -20,6 +21,11 @@ def name(page: str) -> str:
     return f"regkit-{Path(page).stem}.zip"
 
 
+def student(page: str) -> str:
+    """The zip with a page's notebook for students."""
+    return f"regkit-{Path(page).stem}-student.zip"
+
+
 def write(copies: Path = COPIES, folder: Path = FOLDER) -> None:
     """A zip for each notebook, and one with all of them."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -30,6 +36,13 @@ def write(copies: Path = COPIES, folder: Path = FOLDER) -> None:
     for notebook in notebooks:
         _zip(folder / name(notebook.name), [notebook, *others])
     _zip(folder / f"{ALL}.zip", [*notebooks, *others])
+
+
+def write_students(notebooks: list[Path], folder: Path = FOLDER) -> None:
+    """A zip for each notebook for students, with what lies beside it."""
+    others = sorted(set(notebooks[0].parent.iterdir()) - set(notebooks))
+    for notebook in notebooks:
+        _zip(folder / student(notebook.name), [notebook, *others])
 
 
 def _zip(path: Path, files: list[Path]) -> None:

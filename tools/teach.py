@@ -30,7 +30,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from tools import times
+from tools import downloads, times
 from tools.chapters import CHOICE, CHOICES, cells, chapters, module, needed, number, sections
 from tools.toc import ROOT, pages
 
@@ -341,7 +341,8 @@ def _about(page: Path) -> str:
     spent = times.minutes(chapter)
     return (
         f"For those who teach [{title}]({_to(chapter)}) A reader needs {spent['reading']} minutes for "
-        f"the chapter and {spent['exercises']} for its exercises; a session shows less and asks more."
+        f"the chapter and {spent['exercises']} for its exercises; a session shows less and asks more.\n\n"
+        f"For the session: {_row(chapter, '../..')}"
     )
 
 
@@ -541,6 +542,16 @@ COURSE: dict[str, Callable[[Path], str]] = {"courses": _courses, "pages": _pages
 
 
 def link(notebook: nbformat.NotebookNode, chapter: Path) -> None:
-    """Add a link to the teacher's page to the card of a chapter that has one; readers' copies have none."""
+    """Add the row for teachers to the card of a chapter with a page for them; readers' copies have none."""
     if chapter in chapters() and page(chapter) in pages():
-        notebook.cells[0].source += f"\n\nFor teachers: [this chapter in class](teach/{page(chapter).name})."
+        notebook.cells[0].source += f"\n\nFor teachers: {_row(chapter, '..', f'teach/{page(chapter).name}')}"
+
+
+def _row(chapter: Path, root: str, notes: str = "") -> str:
+    """What there is for those who teach a chapter; `root` leads to the top of the built book."""
+    parts = [
+        f'<a href="{root}/slides/{chapter.name[:2]}.html">slides</a>',
+        *([f"[notes]({notes})"] if notes else []),
+        f'<a href="{root}/_downloads/{downloads.student(chapter.name)}">student notebook (.zip)</a>',
+    ]
+    return " · ".join(parts)

@@ -1,0 +1,375 @@
+"""A deck of slides for each chapter, ``_build/html/slides/NN.html``, made of its built page.
+
+python -m tools.slides
+
+Nothing is written for the slides: a chapter marks already what a lecture shows. One slide each get the title,
+the objectives, every figure, every claim with the figure after it, every question as a vote, the simplest
+exact case, the exercises that the teacher's plan names, and the take-away. A part of the plan that has none
+of these shows its table or its formulas. A cell with the tag ``slide`` gets a slide of its own, one with
+``no-slide`` gets none. What the lecturer says comes from ``book/teach/NN.md``, see ``tools/slide_notes.py``;
+how a file is put together, ``tools/slide_files.py``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from bs4 import BeautifulSoup, Comment, Tag
+
+from tools import slide_files, slide_html
+from tools.chapters import chapters
+from tools.slide_html import BEGIN, DROP, END, clean, inside, sentences, text, trimmed
+from tools.slide_notes import Row, Teacher
+from tools.toc import ROOT
+
+HTML = ROOT / "_build" / "html"
+WORDS = 45  # on a slide without a figure, besides its title
+APART = ("What you will learn", "Exercises", "Take-away", "Further reading")
+
+
+@dataclass
+class Slide:
+    """One slide: what it shows, the headings that it stands under, and what only the lecturer sees."""
+
+    kind: str
+    title: str
+    body: list[str] = field(default_factory=list)
+    under: tuple[str, ...] = ()  # anchors, the innermost first
+    kicker: str = ""
+    name: str = ""  # of a claim, a vote, an exercise
+    notes: list[str] = field(default_factory=list)
+    row: int = 0
+
+
+@dataclass
+class Block:
+    """A piece of the page, the headings above it, and whether the tag of its cell says what to do with it."""
+
+    node: Tag | Comment
+    under: tuple[str, ...]
+    heading: str
+    part: str  # the heading of level two
+    wanted: str = ""
+
+
+def blocks(article: Tag) -> list[Block]:
+    """The page in reading order. A fold that waits for a guess is open; no other fold is there."""
+    found: list[Block] = []
+    wanted = ""
+
+    def walk(node: Tag, under: tuple[str, ...], heading: str, part: str) -> None:
+        nonlocal wanted
+        for child in node.children:
+            if isinstance(child, Comment):
+                mark = child.strip()
+                if mark in (BEGIN, DROP, END):
+                    wanted = "" if mark == END else mark
+                    continue
+            elif not isinstance(child, Tag) or child.name == "summary":
+                continue
+            elif child.name == "section":
+                name = text(child.find(["h1", "h2", "h3"]))
+                deep = child.find(["h1", "h2", "h3"]).name
+                walk(child, (child["id"], *under), name, name if deep in ("h1", "h2") else part)
+                continue
+            elif child.name == "details" and "after-guess" in child.get("class", ()):
+                walk(child, under, heading, part)
+                continue
+            elif child.name in ("h1", "h2", "h3"):
+                continue
+            tagged = child.get("class", ()) if isinstance(child, Tag) else ()
+            own = next((t for t in (DROP, BEGIN) if f"tag_{t}" in tagged), wanted)
+            found.append(Block(child, under, heading, part, own))
+
+    walk(article, (), "", "")
+    return found
+
+
+class Deck:
+    """The slides of one chapter."""
+
+    def __init__(self, page: BeautifulSoup, teacher: Teacher):
+        self.article, self.teacher = page.find("article"), teacher
+        self.blocks = blocks(self.article)
+        self.slides: list[Slide] = []
+        self.left_out: list[str] = []
+        self.counted: dict[str, int] = {}
+        self._first()
+        for k, block in enumerate(self.blocks):
+            if block.wanted == DROP:
+                self.left_out += [name for name, _ in _claims(block, self._next(k))]
+            elif block.part not in APART:
+                self._block(k, block)
+        self._last()
+        self._planned()
+        self.teacher.annotate(self.slides)
+
+    # ------------------------------------------------------------------------------ the rule
+
+    def _first(self) -> None:
+        title = self.article.find("h1")
+        card = self.article.find("p")
+        self._add(Slide("title", inside(title), [f"<p>{sentences(card)[0]}</p>"], (title.parent["id"],)))
+        part = self._part("What you will learn")
+        lead, items = part.find("p"), part.find("ol")
+        self._add(Slide("list", inside(part.h2), [clean(lead), clean(items)], (part["id"],)))
+
+    def _last(self) -> None:
+        part = self._part("Take-away")
+        self._add(Slide("list", inside(part.h2), [clean(part.find("ol"))], (part["id"],)))
+
+    def _part(self, heading: str) -> Tag:
+        return next(h2.parent for h2 in self.article.find_all("h2") if text(h2).startswith(heading))
+
+    def _block(self, k: int, block: Block) -> None:
+        node = block.node
+        if block.heading.startswith("The simplest exact case") and not self._under(block):
+            self._exact(k, block)
+        for name, claim in _claims(block, self._next(k)):
+            self._claim(k, block, name, claim)
+        if not isinstance(node, Tag):
+            return
+        if node.name == "details" and "choice" in node.get("class", ()):
+            self._vote(k, block)
+        elif figure := node.find("figure", class_="rk"):
+            self._figure(k, block, figure)
+        elif block.wanted == BEGIN:
+            self._cell(block)
+
+    def _exact(self, k: int, block: Block) -> None:
+        """The first paragraph, and the first formulas or the first table with what leads to them."""
+        body, before = [], ""
+        shown = [b.node for b in self.blocks[k : k + 12] if b.under == block.under]
+        for node in shown:
+            if not isinstance(node, Tag) or _claims(Block(node, (), "", ""), None):
+                break
+            if node.name == "p":
+                body += [f"<p>{trimmed(node, WORDS)}</p>"] if not body else []
+                before = f"<p>{sentences(node)[-1]}</p>" if len(body) > 1 or node is not shown[0] else ""
+            elif _formula(node) or _table(node):
+                body += [before, clean(node)]
+                before = ""
+            else:
+                break
+            if len([part for part in body if "math" in part[:40] or "<table" in part]) == 2:
+                break
+        self._add(self._of(block, "text", block.heading, body))
+
+    def _claim(self, k: int, block: Block, name: str, strong: Tag) -> None:
+        """A claim is the title; the figure after it, or the rest of its paragraph, stands below."""
+        paragraph = strong.find_parent(["p", "li"])
+        said = sentences(paragraph)
+        at = next(n for n, words in enumerate(said) if "<strong>" in words)
+        slide = self._of(block, "claim", said[at], [], name)
+        slide.kicker = block.heading
+        rest = trimmed(said[at + 1 :], WORDS)
+        slide.body = [f"<p>{rest}</p>"] if rest else []
+        for near in (self._after(k, paragraph), self.blocks[k - 1].node if k else None):
+            if isinstance(near, Tag) and (_formula(near) or _table(near)) and not self._shown(near):
+                slide.body.append(clean(near))
+                break
+        slide.notes.append("".join(f"<p>{words}</p>" for words in [" ".join(said[at + 1 :])] if words))
+        self._add(slide)
+
+    def _figure(self, k: int, block: Block, figure: Tag) -> None:
+        asks = figure.find(class_="rk-asked")
+        name = self._count("guess") if asks else ""
+        last = self.slides[-1]
+        moves = asks or figure.find(class_="rk-stage")
+        attached = last.kind == "claim" and last.under == block.under and not moves and self._near(k)
+        heading, caption = figure.find(class_="rk-title"), figure.find(class_="rk-caption")
+        title = inside(heading) if heading else block.heading
+        for part in (heading, caption):
+            if part:
+                part.extract()
+        if attached:
+            last.kind, last.body = "figure", [str(figure)]
+        else:
+            self._add(self._of(block, "figure", title, [str(figure)], name))
+            self.slides[-1].kicker = block.heading if heading else self.slides[-1].kicker
+        slide = self.slides[-1]
+        slide.notes += [f"<p>{title}</p>"] if attached and heading else []
+        slide.notes += [f"<p>{inside(caption)}</p>"] if caption else []
+        slide.notes += self._observe(k)
+        self.teacher.screen(slide, text(heading) if heading else "")
+
+    def _observe(self, k: int) -> list[str]:
+        """The numbered questions after a figure, and what should be seen."""
+        found = []
+        for block in self.blocks[k + 1 : k + 4]:
+            node = block.node
+            if not isinstance(node, Tag) or block.under != self.blocks[k].under:
+                break
+            if node.name == "ol":
+                found.append(clean(node))
+            elif node.name == "details" and "What you should see" in text(node.summary):
+                found += [
+                    clean(child) for child in node.find_all(recursive=False) if child is not node.summary
+                ]
+                break
+        return found
+
+    def _vote(self, k: int, block: Block) -> None:
+        """All choices that stand together are one vote; the first of them makes its slide."""
+        before = self.blocks[k - 1].node
+        if isinstance(before, Tag) and "choice" in before.get("class", ()):
+            return
+        choices = []
+        for other in self.blocks[k:]:
+            if not isinstance(other.node, Tag) or "choice" not in other.node.get("class", ()):
+                break
+            choices.append(other.node)
+        question = re.sub(r"^(<strong>)?\d+\. ", r"\1", inside(before))
+        name = self._count("checkpoint") if block.part == "Checkpoint" else "predict"
+        slide = self._of(block, "vote", re.sub("</?strong>", "", question), [], name)
+        slide.kicker = block.heading
+        slide.body = [slide_html.vote(choices)]
+        slide.notes.append(slide_html.feedback(choices))
+        self._add(slide)
+
+    def _cell(self, block: Block) -> None:
+        """A part of a cell with the tag ``slide``: parts of one cell share a slide."""
+        last = self.slides[-1]
+        if last.kind != "cell" or last.under != block.under:
+            self._add(last := self._of(block, "cell", block.heading, []))
+        last.body.append(clean(block.node))
+
+    # ------------------------------------------------------------------------------ the plan
+
+    def _planned(self) -> None:
+        """The order of the plan; a part of it that shows nothing yet gets its exercise, table or formulas."""
+        first, last = self.slides[:2], self.slides.pop()
+        row = 1
+        for slide in self.slides:
+            row = slide.row = self.teacher.row(slide, row)
+        for each in self.teacher.rows:
+            for number in each.exercises:
+                title, body = slide_html.exercise(self.article, number)
+                exercise = Slide(
+                    "exercise", title, body, ("exercises",), "Exercises", number, row=each.number
+                )
+                self.slides.append(exercise)
+            if not any(slide.row == each.number for slide in self.slides if slide not in first):
+                self.slides += self._formulas(each)
+        self.slides[2:] = sorted(self.slides[2:], key=lambda slide: slide.row)
+        last.row = self.slides[-1].row
+        self.slides.append(last)
+
+    def _formulas(self, row: Row) -> list[Slide]:
+        """A part of the plan without figure, claim and question: its table, formulas, list or words."""
+        own = [b for b in self.blocks if b.under and b.under[0] == row.where and isinstance(b.node, Tag)]
+        body: list[str] = []
+        for before, block in pairwise(own):
+            if not (_formula(block.node) or _table(block.node)):
+                continue
+            lead = [f"<p>{sentences(before.node)[-1]}</p>"] if before.node.name == "p" else []
+            if _table(block.node):
+                body = [*lead, clean(block.node)]
+                break
+            body += [*lead, clean(block.node)] if len(body) < 4 else []
+        if own and not body:
+            listed = next((b.node for b in own if b.node.name in ("ol", "ul")), None)
+            body = [clean(listed) if listed else f"<p>{trimmed(own[0].node, 2 * WORDS)}</p>"]
+        if not body:
+            return []
+        return [Slide("text", own[0].heading, body, own[0].under, own[0].part, row=row.number)]
+
+    # ------------------------------------------------------------------------------ small helpers
+
+    def _add(self, slide: Slide) -> None:
+        self.slides.append(slide)
+
+    def _of(self, block: Block, kind: str, title: str, body: list[str], name: str = "") -> Slide:
+        kicker = block.part if block.part != title else ""
+        return Slide(kind, title, [part for part in body if part], block.under, kicker, name)
+
+    def _under(self, block: Block) -> bool:
+        return any(slide.under == block.under for slide in self.slides)
+
+    def _count(self, kind: str) -> str:
+        self.counted[kind] = self.counted.get(kind, 0) + 1
+        return f"{kind} {self.counted[kind]}"
+
+    def _next(self, k: int) -> Block | None:
+        return self.blocks[k + 1] if k + 1 < len(self.blocks) else None
+
+    def _after(self, k: int, paragraph: Tag) -> Tag | Comment | None:
+        """What stands after the paragraph of a claim."""
+        holds = [n for n in range(k, min(k + 2, len(self.blocks))) if _holds(self.blocks[n].node, paragraph)]
+        after = self._next(holds[0]) if holds else None
+        return after.node if after and after.under == self.blocks[k].under else None
+
+    def _near(self, k: int) -> bool:
+        """Is this the first figure after the claim, with no more than two other pieces between them?"""
+        label = self.slides[-1].name
+        between = 0
+        for block in reversed(self.blocks[:k]):
+            if label in [name for name, _ in _claims(block, None)]:
+                return between <= 4
+            between += isinstance(block.node, Tag)
+        return False
+
+    def _shown(self, node: Tag) -> bool:
+        return any(clean(node) in slide.body for slide in self.slides)
+
+    def claims(self) -> Iterator[str]:
+        """The labels of all claims that are on a slide."""
+        labels = {name for block in self.blocks for name, _ in _claims(block, None)}
+        return (slide.name for slide in self.slides if slide.name in labels)
+
+
+def _claims(block: Block, after: Block | None) -> list[tuple[str, Tag]]:
+    """The claims that begin in a piece of the page, with their bold words."""
+    found = []
+    marks = [block.node] if isinstance(block.node, Comment) else block.node.find_all(string=_is_comment)
+    for mark in marks:
+        label = re.fullmatch(r"claim: ([a-z0-9-]+)", mark.strip())
+        if label and block.part not in APART:
+            within = mark.parent if mark.parent.name in ("p", "li") else None
+            strong = within.find("strong") if within else mark.find_next("strong")
+            found.append((label[1], strong))
+    return found
+
+
+def _is_comment(string: str | None) -> bool:
+    return isinstance(string, Comment)
+
+
+def _holds(node: Tag | Comment, paragraph: Tag) -> bool:
+    return isinstance(node, Tag) and (node is paragraph or paragraph in node.find_all(["p", "li"]))
+
+
+def _formula(node: Tag) -> bool:
+    return node.name == "div" and "math" in node.get("class", ())
+
+
+def _table(node: Tag) -> bool:
+    return node.name == "table" or "pst-scrollable-table-container" in node.get("class", ())
+
+
+def deck(chapter: Path, html: Path = HTML) -> Deck:
+    """The slides of a chapter, from its built page and that of its teachers."""
+    page = BeautifulSoup((html / "book" / f"{chapter.stem}.html").read_text("utf-8"), "html.parser")
+    number = chapter.name[:2]
+    notes = BeautifulSoup((html / "book" / "teach" / f"{number}.html").read_text("utf-8"), "html.parser")
+    return Deck(page, Teacher(notes))
+
+
+def write(html: Path = HTML) -> list[Path]:
+    """Write the decks of all chapters beside the pages that they are made of."""
+    folder = html / "slides"
+    folder.mkdir(exist_ok=True)
+    written = []
+    for chapter in chapters():
+        written.append(folder / f"{chapter.name[:2]}.html")
+        written[-1].write_text(slide_files.document(chapter, deck(chapter, html), html), encoding="utf-8")
+    return written
+
+
+if __name__ == "__main__":
+    for path in write():
+        print(path)
