@@ -22,6 +22,7 @@ from regkit.grid import Grid
 from regkit.implicit import Chebyshev, Continue, Frozen, Implicit, Last, Restart, System, Unrolled
 from regkit.linear import CG, CGLS, Cholesky
 from regkit.motions import Motion
+from regkit.multimodal import NGF, MutualInformation
 from regkit.operators import Blocks, Diagonal, FunctionOperator, Hessian, Jacobian, LowRankUpdate, Matrix
 from regkit.optimize import levenberg_marquardt, newton_trust
 from regkit.outside import Overlap
@@ -64,7 +65,7 @@ def examples():
     yield from (pair, transform, pull, problem, found, images, reduced, path, path.steps[0], matrix)
     yield from (found.history[0], found.point, problem.at(1.0), problem.at(1.0).point(start), problem.motion)
     yield from (Motion(transform, pair.grid.points()), Refined(pull, identity), SmoothingBasis(pair.template))
-    yield from (Overlap(NCC()), NeuralODE(), Chosen(0.1, ONES, 2.0))
+    yield from (Overlap(NCC()), NGF(), MutualInformation(), NeuralODE(), Chosen(0.1, ONES, 2.0))
     yield from (Rigid(), Translation(), SSD(), NCC(), pair.grid, Adaptive(10.0, 1.0), Formula(square))
     yield from (reduced.point(images.identity()), images.at(images.identity()), GolubPereyra(), Kaufman())
     yield levenberg_marquardt(reduced, images.identity(), iterations=1)
