@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 import venv
 from pathlib import Path
 
@@ -17,10 +18,17 @@ PINS = ROOT / "requirements.txt"
 TORCH = "torch==2.13.0"
 HEADER = """\
 # Every package that the book, its tests and regkit use, at the versions that they were checked with.
-# Made from pyproject.toml by `make pins`, which runs pip-compile (of pip-tools) on all its extras.
+# Made from pyproject.toml by `make pins`, which runs pip-compile (of pip-tools) on its extras but `peers`.
 """
 # torch on Linux asks for these where it is the build for Nvidia's GPUs; the book needs none of them.
 GPU = re.compile(r"^(nvidia|cuda|triton)\b")
+LEFT_OUT = {"peers"}  # extras that neither the book nor a test needs
+
+
+def extras() -> list[str]:
+    """The extras of pyproject.toml whose packages are pinned."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return [name for name in project["optional-dependencies"] if name not in LEFT_OUT]
 
 
 def compiled(upgrade: bool) -> list[str]:
@@ -33,7 +41,8 @@ def compiled(upgrade: bool) -> list[str]:
         if PINS.is_file() and not upgrade:
             output.write_text(PINS.read_text(encoding="utf-8"), encoding="utf-8")
         command = [python, "-m", "piptools", "compile", *"--quiet --no-header --no-annotate".split()]
-        command += "--all-extras --strip-extras --allow-unsafe --no-emit-options".split()
+        command += "--strip-extras --allow-unsafe --no-emit-options".split()
+        command += [part for name in extras() for part in ("--extra", name)]
         command += ["--upgrade-package", TORCH, "--output-file", str(output), str(ROOT / "pyproject.toml")]
         subprocess.run(command + ["--upgrade"] * upgrade, check=True, cwd=folder)
         return output.read_text(encoding="utf-8").splitlines()
