@@ -122,7 +122,7 @@ def judge(pipe, task: Task, folder: str) -> None:
         said = asked(checkers, task)
         status = "right" if said.startswith("Right") else "not done" if "not done yet" in said else "wrong"
     except report.Wrong as wrong:
-        status, said = "wrong", str(wrong)
+        status, said = "wrong", report.sentence(str(wrong))
     except BaseException as error:
         status, said = "error", f"Your answer raises {type(error).__name__}{where(error)}: {error}"
         if isinstance(error, MemoryError) or "allocate memory" in said:

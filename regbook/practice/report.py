@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
+import traceback
 from collections.abc import Callable
 from functools import wraps
 
@@ -15,7 +17,7 @@ class Wrong(AssertionError):
 
     def _render_traceback_(self) -> list[str]:
         """In Jupyter the message alone: the lines of the checker tell the reader nothing."""
-        return [str(self)]
+        return [sentence(str(self))]
 
 
 class NotDone(Exception):
@@ -34,6 +36,11 @@ def wrong(message: str):
     raise Wrong(message)
 
 
+def sentence(message: str) -> str:
+    """The message with a capital, unless it begins with a formula or a name of the code."""
+    return message[:1].upper() + message[1:] if re.match(r"[a-z]{2,}[ ,:']", message) else message
+
+
 def exercise(check: Callable[..., str]) -> Callable[..., Verdict]:
     """A checker that says "9.2: not done yet." while an answer is ``...``, or a function without a result.
 
@@ -47,8 +54,27 @@ def exercise(check: Callable[..., str]) -> Callable[..., Verdict]:
             return Verdict(check(*map(_asked, answers), **{name: _asked(a) for name, a in named.items()}))
         except NotDone:
             return Verdict(f"{number}: not done yet.")
+        except Wrong:
+            raise
+        except Exception as error:
+            if found := _found_in_the_answer(error):
+                error._render_traceback_ = lambda: found  # what Jupyter shows
+            raise
 
     return checked
+
+
+def _found_in_the_answer(error: Exception) -> list[str]:
+    """For an error that the reader's function raises: what, and where in it; else nothing."""
+    frames = traceback.extract_tb(error.__traceback__)
+    called = [k for k, f in enumerate(frames) if (f.filename, f.name) == (__file__, "function")]
+    if not called:
+        return []
+    inside = frames[called[-1] + 1 :]
+    own = [f for f in inside if f.filename == inside[0].filename]
+    where = f" in line {own[-1].lineno}" if own else ""
+    message = f"Your function raises {type(error).__name__}{where}: {error}"
+    return [message, *(f"    {f.line}" for f in own[-1:] if f.line)]
 
 
 def _asked(answer):

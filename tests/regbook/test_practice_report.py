@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from regbook import practice
-from regbook.practice.report import Wrong, close, exercise, wrong
+from regbook.practice.report import Wrong, close, exercise, sentence, wrong
 
 PRACTICE = Path(practice.__file__).parent
 
@@ -72,4 +72,39 @@ def test_jupyter_shows_the_words_of_a_checker_alone():
     assert repr(CHECKERS[0](..., ..., ..., ...)) == "1.1: not done yet."
     with pytest.raises(Wrong) as caught:
         wrong("the sign is the other one")
-    assert caught.value._render_traceback_() == ["the sign is the other one"]
+    assert caught.value._render_traceback_() == ["The sign is the other one"]
+    for name in (
+        "x is used twice",
+        "f.value has changed",
+        "w₀ is missing",
+        "∂J/∂a is missing",
+        "ḃ is missing",
+    ):
+        assert sentence(name) == name
+
+
+def test_jupyter_shows_of_an_error_in_an_answer_where_it_is_and_no_checker():
+    """Two functions deep, and in what they call, as a cell of Jupyter would raise it."""
+
+    @exercise
+    def check_7_7(answer):
+        return f"Right: {answer(1)}"
+
+    names: dict = {}
+    code = "def helper(x):\n    return [][x]\n\ndef answer(x):\n    return helper(x)\n"
+    exec(compile(code, "<a cell>", "exec"), names)
+    with pytest.raises(IndexError) as caught:
+        check_7_7(names["answer"])
+    shown = caught.value._render_traceback_()
+    assert shown[0] == "Your function raises IndexError in line 2: list index out of range"
+    with pytest.raises(TypeError) as caught:
+        check_7_7(lambda: 1)
+    assert "takes 0 positional arguments but 1 was given" in caught.value._render_traceback_()[0]
+
+    @exercise
+    def check_7_8(answer):
+        return answer(1) + 1
+
+    with pytest.raises(TypeError) as caught:  # the checker's own
+        check_7_8(str)
+    assert not hasattr(caught.value, "_render_traceback_")
