@@ -21,6 +21,10 @@ Modules, in the order in which the book meets them:
     paths         what happened at each scale
     continuation  the path of the minimiser over θ: predictor and corrector
     pyramid       smaller images first
+    starts        least squares of affine maps, fast: many starts at once, and an exact end
+    similarity    turning, shifting and one scale for all directions
+    register      one call that aligns two images
+    registered    what that call found
     branches      curves of stationary points over θ, and the folds in which they end
     linear        solvers of linear systems: conjugate gradients, or a factorisation
     dual          a whole Jacobian at a time, and derivatives of linear maps given as functions
@@ -48,9 +52,12 @@ from regkit.multimodal import NGF, MutualInformation
 from regkit.optimize import gauss_newton, gradient_descent, levenberg_marquardt, newton_trust
 from regkit.problems import Functions, Residual
 from regkit.pyramid import multilevel
+from regkit.register import register
+from regkit.registered import Registered
 from regkit.registration import Registration
 from regkit.regularizers import Quadratic
 from regkit.scales import Adaptive
+from regkit.similarity import Similarity
 from regkit.spline import SmoothingBasis, coefficients, evaluate
 from regkit.superres import SuperResolution
 from regkit.templates import register_templates
@@ -78,9 +85,11 @@ __all__ = [
     "NeuralODE",
     "Quadratic",
     "Reduced",
+    "Registered",
     "Registration",
     "Residual",
     "Rigid",
+    "Similarity",
     "SmoothingBasis",
     "SuperResolution",
     "Transform",
@@ -94,6 +103,7 @@ __all__ = [
     "levenberg_marquardt",
     "multilevel",
     "newton_trust",
+    "register",
     "register_templates",
     "solve",
     "taylor_test",

@@ -170,6 +170,17 @@ def cover(template: Tensor, weights: Tensor | None) -> Tensor:
     return (1 - near) / 6**template.ndim
 
 
+def share(P: Tensor) -> Tensor:
+    """M = S(2P − 1)², how much points count, from the cover P there (of any shape).
+
+    Example:
+        >>> share(torch.tensor([0.5, 0.75, 1.0]))
+        tensor([0.0000, 0.2500, 1.0000])
+    """
+    q = (2 * P - 1).clamp(0, 1)
+    return (q**3 * (10 - 15 * q + 6 * q**2)) ** 2
+
+
 @dataclass(frozen=True)
 class Overlap(ResidualDistance):
     """A distance of the points that overlap: D(t, s, a) with a = ωM Σω/ΣωM, a function of t and P.
@@ -192,9 +203,7 @@ class Overlap(ResidualDistance):
     def split(t: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         """t and a, each (n,)."""
         t, P = t.reshape(-1, 2).unbind(1)
-        q = (2 * P - 1).clamp(0, 1)
-        S = q**3 * (10 - 15 * q + 6 * q**2)
-        M = weights * S**2
+        M = weights * share(P)
         return t, M * (weights.sum() / M.sum())
 
     def value(self, t: Tensor, s: Tensor, weights: Tensor) -> Tensor:

@@ -69,35 +69,64 @@ def _halved(problem: Registration) -> Registration:
     transform, regulariser = problem.transform.coarser(), problem.regulariser
     if regulariser is not None and transform is not problem.transform:
         regulariser = Refined(regulariser, problem.transform.refine)
-    grids = {"grid": problem.grid, "template_grid": problem.template_grid}
+    twos = [2] * problem.grid.dim
+    return replace(smaller(problem, twos, twos), transform=transform, regulariser=regulariser)
+
+
+def smaller(problem: Registration, blocks: Sequence[int], template_blocks: Sequence[int]) -> Registration:
+    """The problem with larger cells: blocks of cells are averaged, each image in blocks of its own.
+
+    Where a side is no multiple of its blocks, the cells that are left over at its end are cut off,
+    and the box ends there.
+
+    Args:
+        problem: as it is.
+        blocks (d numbers): how many cells of the reference become one, along each axis.
+        template_blocks (d numbers): the same for the template.
+
+    Example:
+        >>> problem = Registration(torch.eye(6), torch.eye(6), Grid((6.0, 6.0), (6, 6)))
+        >>> small = smaller(problem, (2, 4), (3, 3))
+        >>> small, small.grid, small.template_grid.spacing
+        (Registration of 2 × 2 to 3 × 1 cells: Affine(dim=2, center=None), SSD(), outside=0.0,
+         Grid(extent=(6.0, 4.0), shape=(3, 1)), (3.0, 3.0))
+    """
     masks = {"template": problem.template_weights, "reference": problem.weights}
-    images = {name: _averaged(getattr(problem, name), weights) for name, weights in masks.items()}
+    sizes = {"template": tuple(template_blocks), "reference": tuple(blocks)}
+    images = {
+        name: _averaged(getattr(problem, name), weights, sizes[name]) for name, weights in masks.items()
+    }
+    weights = {
+        name: None if mask is None else _averaged(mask, None, sizes[name]) for name, mask in masks.items()
+    }
+    own = problem.template_grid is not None or sizes["template"] != sizes["reference"]
     return replace(
         problem,
-        transform=transform,
-        regulariser=regulariser,
         outside=problem.outside or 0.0,  # nobody is warned twice
-        weights=None if problem.weights is None else _averaged(problem.weights),
-        template_weights=None if problem.template_weights is None else _averaged(problem.template_weights),
+        grid=_coarser(problem.grid, sizes["reference"]),
+        template_grid=_coarser(problem.grids[1], sizes["template"]) if own else None,
+        weights=weights["reference"],
+        template_weights=weights["template"],
         **images,
-        **{name: _coarser(grid) for name, grid in grids.items() if grid is not None},
     )
 
 
-def _coarser(grid: Grid) -> Grid:
-    return Grid(grid.extent, tuple(cells // 2 for cells in grid.shape))
+def _coarser(grid: Grid, blocks: Sequence[int]) -> Grid:
+    shape = tuple(cells // size for cells, size in zip(grid.shape, blocks, strict=True))
+    sides = zip(grid.extent, grid.shape, shape, blocks, strict=True)
+    return Grid(tuple(side * (few * size / cells) for side, cells, few, size in sides), shape)
 
 
-def _averaged(image: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+def _averaged(image: torch.Tensor, weights: torch.Tensor | None, blocks: Sequence[int]) -> torch.Tensor:
     """The means of blocks, with weights of the cells that count, if there are any."""
     if weights is not None:
         counts = known(image, weights).to(image)
-        total = _averaged(counts)
-        return torch.where(
-            total > 0, _averaged(counts * image) / torch.where(total > 0, total, 1), _averaged(image)
-        )
-    blocks = [size for cells in image.shape for size in (cells // 2, 2)]
-    return image.reshape(blocks).mean(tuple(range(1, 2 * image.ndim, 2)))
+        total, plain = _averaged(counts, None, blocks), _averaged(image, None, blocks)
+        mean = _averaged(counts * image, None, blocks) / torch.where(total > 0, total, 1)
+        return torch.where(total > 0, mean, plain)
+    image = image[tuple(slice(cells // size * size) for cells, size in zip(image.shape, blocks, strict=True))]
+    split = [part for cells, size in zip(image.shape, blocks, strict=True) for part in (cells // size, size)]
+    return image.reshape(split).mean(tuple(range(1, 2 * image.ndim, 2)))
 
 
 def multilevel(

@@ -187,12 +187,12 @@ class Registration:
         return self.at(theta).gradient_theta(w)
 
 
-def at_centres(c: torch.Tensor) -> torch.Tensor:
-    """The spline with coefficients c at all cell centres, (n,): b is 1, 4, 1 there, along every axis."""
+def at_centres(c: torch.Tensor, along: int | None = None) -> torch.Tensor:
+    """The spline with coefficients c at all cell centres, (n,), b is 1, 4, 1; or its slope along an axis."""
     for axis, cells in enumerate(c.shape):
-        value = 4 * c
-        value.narrow(axis, 1, cells - 1).add_(c.narrow(axis, 0, cells - 1))
-        value.narrow(axis, 0, cells - 1).add_(c.narrow(axis, 1, cells - 1))
+        value, left, right = (0 * c, -3, 3) if axis == along else (4 * c, 1, 1)
+        value.narrow(axis, 1, cells - 1).add_(c.narrow(axis, 0, cells - 1), alpha=left)
+        value.narrow(axis, 0, cells - 1).add_(c.narrow(axis, 1, cells - 1), alpha=right)
         c = value
     return c.reshape(-1)
 

@@ -27,10 +27,14 @@ from regkit.operators import Blocks, Diagonal, FunctionOperator, Hessian, Jacobi
 from regkit.optimize import levenberg_marquardt, newton_trust
 from regkit.outside import Overlap
 from regkit.problems import Formula, Functions, Residual
+from regkit.register import Stage, register
+from regkit.registered import RunnerUp
 from regkit.registration import Registration
 from regkit.regularizers import Quadratic, Refined
 from regkit.scales import Adaptive
+from regkit.similarity import Similarity
 from regkit.spline import SmoothingBasis
+from regkit.starts import Together
 from regkit.strengths import Chosen
 from regkit.superres import SuperResolution
 from regkit.templates import Synthetic
@@ -90,6 +94,13 @@ def examples():
     )
     yield from (FunctionOperator((2, 2), identity, identity), Diagonal(W), Blocks(torch.ones(2, 1, 2)))
     yield from (LowRankUpdate(W, torch.ones(2, 1), torch.eye(1)), Jacobian(identity, W), Hessian(square, W))
+    yield from (
+        Similarity(),
+        RunnerUp(W, 2.0, 1.0),
+        Stage(4, 1, 2, W, 0.5),
+        Together(Registration(ONES, ONES, Grid((2.0,), (2,)), Affine(1), outside=0.0).at(1.0)),
+    )
+    yield register(pair.template, pair.reference)
     yield taylor_test(square, W)
     yield arclength(Formula(square), 2.0, torch.tensor([2.0]), count=3)
 

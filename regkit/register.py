@@ -1,0 +1,387 @@
+"""One call that aligns two images: ``register(template, reference)``.
+
+    smaller images   both are averaged down to about 16 cells a side (10 in space), and doubled from there
+    many starts      on the smallest: turns about the centres of mass, and no motion at all
+    the best few     are followed to the next sizes, the best alone to the last but one
+    the end          on the full images: ``starts.settle``, exact to the noise
+
+For other distances than SSD and NCC, and for transformations that are not affine, the best start is
+followed through all sizes by ``levenberg_marquardt`` or ``newton_trust``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from regkit._require import require, require_words, tensor
+from regkit.distances import NCC, SSD, Distance, ResidualDistance
+from regkit.grid import Grid
+from regkit.optimize import levenberg_marquardt, newton_trust
+from regkit.outside import Outside, known
+from regkit.pyramid import smaller
+from regkit.registered import THETA, Registered, RunnerUp
+from regkit.registration import Registration
+from regkit.similarity import Similarity
+from regkit.starts import Together, descend, fits, settle
+from regkit.transforms import Affine, Rigid, Transform, Translation
+
+TRANSFORMS = {"translation": Translation, "rigid": Rigid, "similarity": Similarity, "affine": Affine}
+FOLLOWED = (4, 2)  # how many minima go on to the second size, the third, …; after these one
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """What ``register`` has done so far, for its callback.
+
+    Args:
+        cells: of the reference at this size.
+        level, levels: which size this is, from 1, and how many there are.
+        w (p,): the best map so far.
+        seconds: since the start.
+    """
+
+    cells: int
+    level: int
+    levels: int
+    w: Tensor
+    seconds: float
+
+
+def register(
+    template: Any,
+    reference: Any,
+    *,
+    transform: str | Transform = "affine",
+    distance: str | Distance = "ncc",
+    template_grid: Grid | float | Sequence[float] | None = None,
+    reference_grid: Grid | float | Sequence[float] | None = None,
+    template_mask: Any = None,
+    reference_mask: Any = None,
+    outside: Outside = None,
+    turns: int | None = None,
+    threads: int | None = None,
+    callback: Callable[[Stage], bool | None] | None = None,
+) -> Registered:
+    """The map y(x) that makes the template at y look like the reference at x.
+
+    Brightness and contrast may differ. No start is needed: in the plane any rotation is found.
+
+    Args:
+        template: the image that is moved: a tensor, an array or an image of PIL, in two or three
+            dimensions, or height × width × 3 or 4 in colour, of which the luminance is used.
+        reference: the image that stays, likewise; of any size.
+        transform: "translation", "rigid", "similarity", "affine", or a ``Transform``.
+        distance: "ncc", "ssd" for equal grey values, or a ``Distance``.
+        template_grid: the template's box and cells as a ``Grid``, or the sides of its cells; None for 1.
+        reference_grid: the same for the reference, in the same unit of length.
+        template_mask (of the shape of the template): zero where it does not count. Where an image is
+            NaN, it never counts.
+        reference_mask (of the shape of the reference): the same.
+        outside: what the images are beyond their boxes, see ``outside``. None for "edge" where the borders
+            of both are even, and "overlap" else.
+        turns: how many turns are tried; None for 12 in the plane and 24 in space, 1 for none.
+        threads: of the processor; None for one where images are small. The setting is restored.
+        callback: gets a ``Stage`` after each size, and ends the search by returning True. Without one, a
+            line on the terminal tells what takes longer than two seconds.
+
+    Returns:
+        ``Registered``: the map, what it does to images, and how good it is.
+
+    Raises:
+        ValueError: for an image that is none, is constant, or is all masked; and for grids and masks that
+            do not fit.
+
+    Example:
+        >>> from regkit.data import hands_phantom
+        >>> image = hands_phantom(64).template
+        >>> found = register(image, 10 + 2 * image.rot90(), transform="rigid")
+        >>> found.matrix("scipy").round(2) + 0.0
+        array([[ 0.,  1.,  0.],
+               [-1.,  0., 63.],
+               [ 0.,  0.,  1.]])
+    """
+    require(turns is None or turns >= 1, f"expected at least 1 turn, got {turns}")
+    notes: list[str] = []
+    moved = _read(template, template_grid, template_mask, "template", notes)
+    fixed = _read(reference, reference_grid, reference_mask, "reference", notes)
+    dim, other = (image.ndim for image, _, _ in (fixed, moved))
+    require(dim == other, f"expected images of the same dimension, got {other}-D and {dim}-D")
+    if outside is None:
+        outside = (
+            "edge"
+            if moved[2] is None and all(_even(image, mask) for image, _, mask in (moved, fixed))
+            else "overlap"
+        )
+    center = tuple(side / 2 for side in fixed[1].extent)
+    if not isinstance(transform, Transform):
+        require_words(transform=(transform, TRANSFORMS))
+        transform = TRANSFORMS[transform](dim, center)
+    problem = Registration(
+        moved[0],
+        fixed[0],
+        fixed[1],
+        transform,
+        _distance(distance),
+        fixed[2],
+        None,
+        moved[1],
+        outside,
+        moved[2],
+    )
+    with _threads(threads, max(fixed[1].count, moved[1].count)):
+        return _search(problem, turns, callback or _line(), notes)
+
+
+def _distance(distance: str | Distance) -> Distance:
+    if isinstance(distance, Distance):
+        return distance
+    require_words(distance=(distance, ("ncc", "ssd")))
+    return NCC() if distance == "ncc" else SSD()
+
+
+# ---- what the user brings
+
+
+def _read(
+    image: Any, grid: Grid | float | Sequence[float] | None, mask: Any, name: str, notes: list[str]
+) -> tuple[Tensor, Grid, Tensor | None]:
+    """Image, grid and mask, checked and of one kind."""
+    if hasattr(image, "convert") and getattr(image, "mode", "") in ("P", "LA", "RGBA", "CMYK", "YCbCr"):
+        image = image.convert("RGB")
+    value = tensor(image, name)
+    require(not value.is_complex(), f"expected {name} of real numbers, got {value.dtype}")
+    value = value.detach().to("cpu" if not value.is_cuda else value.device, torch.float64)
+    if value.ndim == 3 and value.shape[-1] in (3, 4) and min(value.shape[:2]) > 4:
+        value = value[..., :3] @ value.new_tensor([0.299, 0.587, 0.114])
+        notes.append(f"The {name} is in colour: its luminance was used.")
+    require(value.ndim in (2, 3), f"expected {name} in 2 or 3 dimensions, got shape {tuple(value.shape)}")
+    shape = tuple(value.shape)
+    if not isinstance(grid, Grid):
+        sides = np.broadcast_to(1.0 if grid is None else grid, len(shape))
+        grid = Grid(tuple(float(h) * cells for h, cells in zip(sides, shape, strict=True)), shape)
+    require(grid.shape == shape, f"expected {name} of shape {grid.shape}, as its grid, got {shape}")
+    finite = value.isfinite()
+    if mask is not None:
+        mask = tensor(mask, f"{name} mask").to(value)
+        fits = tuple(mask.shape) == shape
+        require(fits, f"expected {name} mask of shape {shape}, got {tuple(mask.shape)}")
+    if not finite.all():
+        mask = finite.to(value) if mask is None else mask * finite
+        notes.append(f"The {name} is not finite in {int((~finite).sum())} cells: they do not count.")
+    seen = value if mask is None else value[mask != 0]
+    require(
+        seen.numel() > 0, f"expected a {name} of which something counts, got a mask that is zero everywhere"
+    )
+    require(seen.max() > seen.min(), f"expected {name} with some structure, got a constant image")
+    return value if mask is None else _filled(torch.where(mask != 0, value, 0.0), mask), grid, mask
+
+
+def _filled(image: Tensor, mask: Tensor) -> Tensor:
+    """Cells that do not count get the mean of those around: blurred, they do not spoil their neighbours."""
+    counts = (mask != 0).to(image)
+    if counts.all():
+        return image
+    size = [cells // 2 + cells % 2 for cells in image.shape]
+    pad = [part for cells in reversed(image.shape) for part in (0, cells % 2)]
+    known, total = (torch.nn.functional.pad(part, pad) for part in (counts * image, counts))
+    axes = tuple(range(1, 2 * image.ndim, 2))
+    known, total = (part.reshape([k for m in size for k in (m, 2)]).mean(axes) for part in (known, total))
+    small = _filled(known / torch.where(total > 0, total, 1), total)
+    for axis, cells in enumerate(image.shape):
+        small = small.repeat_interleave(2, axis).narrow(axis, 0, cells)
+    return torch.where(mask != 0, image, small)
+
+
+def _even(image: Tensor, mask: Tensor | None) -> bool:
+    """Whether the outermost cells vary by less than a quarter of what the image varies by."""
+    counts = known(image, mask)
+    border = counts.clone()
+    border[tuple(slice(1, -1) for _ in image.shape)] = False
+    return bool(border.any()) and bool(
+        image[border].std(correction=0) < 0.25 * image[counts].std(correction=0)
+    )
+
+
+@contextmanager
+def _threads(threads: int | None, cells: int):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or (1 if cells <= 1 << 18 else before))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _line() -> Callable[[Stage], None]:
+    """A line on the terminal, from two seconds on."""
+
+    def show(stage: Stage) -> None:
+        if stage.seconds > 2 and sys.stderr.isatty():
+            end = "\n" if stage.level == stage.levels else "\r"
+            bar = "█" * stage.level + "░" * (stage.levels - stage.level)
+            print(
+                f"register {bar} {stage.cells} cells, {stage.seconds:.0f} s",
+                end=end,
+                file=sys.stderr,
+                flush=True,
+            )
+
+    return show
+
+
+# ---- from small images to large ones
+
+
+def sizes(problem: Registration) -> list[Registration]:
+    """The problem with larger and larger cells, the coarsest first, about as long as wide in both images."""
+    smallest = 16 if problem.grid.dim == 2 else 10
+    spacings = [grid.spacing for grid in problem.grids]
+    finest = max(min(spacing) for spacing in spacings)
+    longest = min(max(grid.extent) for grid in problem.grids)
+    count = max(0, round(math.log2(longest / finest / smallest)))
+    levels = []
+    for halvings in range(count, -1, -1):
+        blocks = [
+            [
+                min(2 ** max(0, round(math.log2(finest * 2**halvings / h))), max(1, cells // 4))
+                for h, cells in zip(grid.spacing, grid.shape, strict=True)
+            ]
+            for grid in problem.grids
+        ]
+        levels.append(problem if max(map(max, blocks)) == 1 else smaller(problem, *blocks))
+    return levels
+
+
+def _rotations(dim: int, turns: int | None) -> list[Tensor]:
+    """Turns by the same angle in the plane; in space the 24 rotations of a cube."""
+    unit = torch.eye(dim, dtype=torch.float64)
+    if turns == 1:
+        return [unit]
+    if dim == 2:
+        angles = [2 * math.pi * k / (turns or 12) for k in range(turns or 12)]
+        return [
+            torch.tensor([[math.cos(a), -math.sin(a)], [math.sin(a), math.cos(a)]]).double() for a in angles
+        ]
+    signed = [
+        torch.diag(torch.tensor(signs).double())[list(order)]
+        for order in itertools.permutations(range(3))
+        for signs in itertools.product((1.0, -1.0), repeat=3)
+    ]
+    proper = [Q for Q in signed if torch.linalg.det(Q) > 0]
+    return sorted(proper, key=lambda Q: -float(Q.trace()))[: turns or 24]
+
+
+def _centre(image: Tensor, weights: Tensor | None, grid: Grid, beyond: Tensor) -> Tensor:
+    """The centre of mass of |image − beyond|."""
+    mass = (image - beyond).abs() * (1 if weights is None else weights)
+    return mass.reshape(-1) @ grid.points(image.dtype, image.device) / mass.sum()
+
+
+def _starts(problem: Registration, turns: int | None) -> Tensor:
+    """Turns about the centres of mass, no motion, and the middles of the boxes on each other, (k, p)."""
+    transform, dim = problem.transform, problem.grid.dim
+    if not isinstance(transform, Affine):
+        return transform.identity()[None]
+    masses = (problem.template, problem.template_weights), (problem.reference, problem.weights)
+    centres = [
+        _centre(*pair, grid, beyond)
+        for pair, grid, beyond in zip(masses, problem.grids[::-1], problem.beyond, strict=True)
+    ]
+    middles = [torch.tensor(grid.extent).to(centres[0]) / 2 for grid in problem.grids[::-1]]
+    rotations = _rotations(dim, 1 if isinstance(transform, Translation) else turns)
+    starts = [
+        transform.from_matrix(Q.to(centres[0]), to - Q.to(centres[0]) @ at)
+        for Q in rotations
+        for to, at in [centres]
+    ]
+    unit = rotations[0].to(centres[0])
+    starts += [
+        transform.from_matrix(unit, 0 * middles[0]),
+        transform.from_matrix(unit, middles[0] - middles[1]),
+    ]
+    return torch.stack(starts)
+
+
+def _search(problem: Registration, turns: int | None, callback: Callable, notes: list[str]) -> Registered:
+    began, levels, fast = time.perf_counter(), sizes(problem), fits(problem)
+    w, runner_up = _starts(problem, turns), None
+    still = w[-1] if len(w) == 1 else w[-2]
+    for number, level in enumerate(levels, 1):
+        if fast and 1 < number == len(levels):
+            w = _settled(level, w[0])[None]
+        else:
+            w, J = _minimised(level, w, fast)
+            order = _distinct(level, w, J)
+            if len(order) > 1:
+                runner_up = RunnerUp(w[order[1]], float(J[order[1]]), float(J[order[0]]))
+            kept = FOLLOWED[number - 1] if number <= len(FOLLOWED) else 1
+            w = w[order[:kept]]
+        if callback(Stage(level.grid.count, number, len(levels), w[0], time.perf_counter() - began)):
+            break
+    finest = problem.at(THETA)
+    found = Registered(
+        problem, w[0], float(finest.loss(still)), float(finest.loss(w[0])), runner_up, tuple(notes)
+    )
+    return replace(found, warnings=found.warnings + tuple(_doubts(found, levels[0], turns)))
+
+
+def _doubts(found: Registered, small: Registration, turns: int | None) -> Iterator[str]:
+    """What speaks against the result, in words."""
+    second, scale = found.runner_up, 1.0 if isinstance(found.problem.distance, NCC) else abs(found.before)
+    if second is not None and second.distance - second.best < 0.1 * abs(second.best) + 1e-3 * scale:
+        ratio = f"{second.distance:.3g} against {second.best:.3g}"
+        yield f"ambiguous: another map is almost as good, a distance of {ratio}: see runner_up"
+    if found.overlap < 0.5:
+        yield f"little overlap: {found.overlap:.0%} of the reference lies in the template's box"
+    if fits(found.problem):
+        if not found.precision < 0.5:
+            yield f"hardly any structure: noise alone moves the map by {found.precision:.2g} cells"
+        if isinstance(found.problem.distance, NCC) and found.after > 0.4:
+            negative = replace(small, reference=-small.reference)
+            J = _minimised(negative, _starts(negative, turns), True)[1]
+            if J.min() < 0.5 * found.after:
+                yield "contrast inverted: bright in one image is dark in the other"
+    if found.after > found.before + 1e-3 * scale:
+        yield f"no better: the distance is {found.after:.3g} with the map and {found.before:.3g} without"
+
+
+def _settled(level: Registration, w: Tensor) -> Tensor:
+    """``settle``, or if its iteration does not converge from here, from the minimiser; or else that."""
+    end = settle(level, w)
+    if torch.equal(end, w):
+        w = descend(Together(level.at(THETA)), w[None], 15, 0.05 * min(level.grid.spacing))[0][0]
+        end = settle(level, w)
+    return end
+
+
+def _minimised(level: Registration, w: Tensor, fast: bool) -> tuple[Tensor, Tensor]:
+    objective = level.at(THETA)
+    if fast:
+        return descend(Together(objective), w, 15, 0.05 * min(level.grid.spacing))
+    residual = isinstance(level.distance, ResidualDistance)
+    method = levenberg_marquardt if residual else newton_trust
+    ends = [method(objective, each, iterations=30, xtol=1e-5, ftol=1e-6) for each in w]
+    return torch.stack([end.x for end in ends]), torch.tensor([end.loss for end in ends])
+
+
+def _distinct(level: Registration, w: Tensor, J: Tensor) -> list[int]:
+    """The numbers of the minima, the smallest first, without those that are the same as a better one."""
+    y = torch.stack([level.motion(each) for each in w])
+    far, chosen = 0.05 * max(level.grid.extent), []
+    for k in J.argsort().tolist():
+        apart = all((y[k] - y[other]).square().sum(-1).mean().sqrt() > far for other in chosen)
+        if J[k].isfinite() and apart:
+            chosen.append(k)
+    require(len(chosen) > 0, "expected images that overlap somewhere, got none of the starts with a distance")
+    return chosen

@@ -1,0 +1,299 @@
+"""Least squares of affine maps, fast: many starts at once, and an end as accurate as the noise allows.
+
+**Many starts.** Small images cost little arithmetic and many calls: k starts that are evaluated
+together cost about as much as one. And all that Levenberg-Marquardt's method needs of ``SSD`` and
+``NCC`` is in one matrix, XWXᵀ, with the rows
+
+    X = (∂t/∂a; t; s; 1),    (d² + d + 3, n),    a = (A row by row, b),    W = diag ω.
+
+t are the values of the moved template, s those of the reference. With C = XWXᵀ less its part along 1
+
+    SSD   J = ½ (t − s)W(t − s)ᵀ     gradient ∂tW(t − s)ᵀ                      Gauss-Newton ∂tW∂tᵀ
+    NCC   J = 1 − ν, ν = C(t, s)/NS  gradient −(C(∂t, s)/S − νC(∂t, t)/N)/N    Gauss-Newton
+          N² = C(t, t), S² = C(s, s)           (C(∂t, ∂t) − C(∂t, t)C(t, ∂t)/N²)/N²
+
+Points are taken in portions that stay in the processor's cache: X is never stored. For
+``outside="overlap"`` the weights depend on w; here they are kept for the length of a step.
+
+**The end.** Both images are noisy. Smoothing them by θ takes away noise, but it blurs each in its own
+cells: under a map that stretches, the two no longer match, and the minimiser is off. Without
+smoothing the noise of the gradient is large. So the images are compared as they are, and the
+equations of least squares are weighted with a gradient that is smooth:
+
+    Σ ωᵢ (∂yᵢ/∂w)ᵀ A⁻ᵀ∇Rᵢ (T(yᵢ) − Rᵢ) = 0.
+
+At the solution ∇R = Aᵀ∇T but for noise, and the reference's gradient is known on its grid once and for
+all: an iteration needs T alone. Weights that are wrong by a little cost a little precision, but
+bring no bias. In statistics this is the method of instrumental variables. For ``NCC`` T(y) is first
+fitted to R by a brightness and a contrast.
+
+Source:
+    Baker & Matthews (2004), section 3.2, https://doi.org/10.1023/B:VISI.0000011205.11775.fd
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from regkit._require import require
+from regkit.distances import NCC, SSD
+from regkit.outside import share
+from regkit.registration import Objective, Registration, at_centres
+from regkit.spline import _POINTS_AT_ONCE, _derivatives, _neighbours, evaluate
+from regkit.transforms import Affine
+
+
+def fits(problem: Registration) -> bool:
+    """Whether a registration is one for this module: ``SSD`` or ``NCC``, affine, without a regulariser.
+
+    Example:
+        >>> from regkit.data import hands_phantom
+        >>> pair = hands_phantom(16)
+        >>> fits(Registration(pair.template, pair.reference, pair.grid))
+        True
+    """
+    known = isinstance(problem.distance, SSD | NCC) and isinstance(problem.transform, Affine)
+    return known and problem.regulariser is None
+
+
+class Together:
+    """J, its gradient and its Gauss-Newton matrix at many w in one pass over the points.
+
+    Args:
+        objective: of a registration that ``fits``.
+
+    Raises:
+        ValueError: for another one.
+
+    Example:
+        >>> from regkit.data import hands_phantom
+        >>> pair = hands_phantom(16)
+        >>> objective = Registration(pair.template, pair.reference, pair.grid).at(1.0)
+        >>> w = torch.stack([Affine().identity(), Affine().identity() + 0.1])
+        >>> loss, gradient, hessian = Together(objective)(w)
+        >>> loss.shape, gradient.shape, hessian.shape
+        (torch.Size([2]), torch.Size([2, 6]), torch.Size([2, 6, 6]))
+        >>> torch.allclose(loss[1], objective.loss(w[1]))
+        True
+    """
+
+    def __init__(self, objective: Objective):
+        self.objective, problem = objective, objective.problem
+        known = fits(problem)
+        require(known, f"expected SSD or NCC, an affine map and no regulariser, got {problem!r}")
+        self.transform: Affine = problem.transform
+        grid, counts = problem.grids[1], problem.omega != 0
+        images = [objective.coefficients] + ([] if problem.cover is None else [problem.cover])
+        self._padded = [torch.nn.functional.pad(c, (4, 4) * grid.dim) for c in images]
+        self._neighbours = _neighbours(self._padded[0], grid.shape)
+        z, s, omega = problem.motion._extended, objective.reference, problem.omega
+        if not counts.all():
+            z, s, omega = z[:, counts], s[counts], omega[counts]
+        # Grey values less a constant: sums of squares then lose no digits to it.
+        self._base = (omega @ s) / omega.sum()
+        self.z, self._s, self._omega = z, s - self._base, omega
+
+    @cached_property
+    def moments(self) -> Tensor:
+        """The mean of (x − c, 1)(x − c, 1)ᵀ over the points, (d + 1, d + 1)."""
+        return (self.z @ self.z.T / self.z.shape[1]).double()
+
+    def lifted(self, w: Tensor, order: int) -> Tensor | None:
+        """``Affine.lift`` of each w (k, p), one after the other."""
+        lifts = [self.transform.lift(each, order) for each in w]
+        return None if lifts[0] is None else torch.stack(lifts)
+
+    def __call__(self, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """J (k,), ∇J (k, p) and the Gauss-Newton matrix (k, p, p) at w (k, p); NaN where nothing overlaps."""
+        products, overlap = self._products(w)
+        J, g, H = (self._ncc if isinstance(self.objective.problem.distance, NCC) else self._ssd)(products)
+        E = self.lifted(w, 1)
+        if E is not None:
+            g, H = (g[:, None] @ E)[:, 0], E.transpose(1, 2) @ H @ E
+        self.overlap = overlap
+        return J, g, H
+
+    def _products(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """XWXᵀ (k, d² + d + 3, d² + d + 3), and the share of the points that overlap (k,)."""
+        grid, beyond, d, k = (
+            self.objective.problem.grids[1],
+            self.objective.problem.beyond[0],
+            self.z.shape[0] - 1,
+            len(w),
+        )
+        a, q, h = self.lifted(w, 0), d * d + d, torch.tensor(grid.spacing, dtype=torch.float64)
+        A, b = a[:, : d * d].reshape(k, d, d), a[:, d * d :] + self.transform._center(w)
+        into = torch.cat([A, b[:, :, None]], 2) / h[:, None].to(w)
+        into[:, :, d] -= 0.5  # u = y/h − ½
+        into, units = into.to(self.z), [tuple(int(i == j) for j in range(d)) for i in range(d)]
+        products, size = w.new_zeros(k, q + 3, q + 3), max(1, 2 * _POINTS_AT_ONCE // k)
+        for first in range(0, self.z.shape[1], size):
+            z, omega = self.z[:, first : first + size], self._omega[first : first + size]
+            m = z.shape[1]
+            u = (into @ z).transpose(0, 1).reshape(d, k * m)
+            part = _derivatives(self._padded[0], self._neighbours, u, 1)
+            X = z.new_empty(k, q + 3, m)
+            slope = X[:, d * d : q]
+            for i in range(d):
+                torch.div(part[units[i]].reshape(k, m), grid.spacing[i], out=slope[:, i])
+            torch.mul(slope[:, :, None], z[:d], out=X[:, : d * d].unflatten(1, (d, d)))
+            torch.add(part[(0,) * d].reshape(k, m), beyond - self._base, out=X[:, q])
+            X[:, q + 1], X[:, q + 2] = self._s[first : first + size], 1
+            if len(self._padded) > 1:
+                P = _derivatives(self._padded[1], self._neighbours, u, 0)[(0,) * d]
+                omega = omega * share(P.reshape(k, 1, m))
+            products += (X * omega) @ X.transpose(1, 2)
+        overlap = products[:, -1, -1] / self._omega.sum()
+        return products / (overlap[:, None, None] if len(self._padded) > 1 else 1), overlap
+
+    @staticmethod
+    def _ssd(G: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q = G.shape[1] - 3
+        J = 0.5 * (G[:, q, q] - 2 * G[:, q, q + 1] + G[:, q + 1, q + 1])
+        return J, G[:, :q, q] - G[:, :q, q + 1], G[:, :q, :q]
+
+    @staticmethod
+    def _ncc(G: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q = G.shape[1] - 3
+        C = G - G[:, :, -1:] * G[:, -1:] / G[:, -1:, -1:]
+        N, S = C[:, q, q].sqrt(), C[:, q + 1, q + 1].sqrt()
+        nu, along = C[:, q, q + 1] / (N * S), C[:, :q, q] / N[:, None]
+        g = (nu[:, None] * along - C[:, :q, q + 1] / S[:, None]) / N[:, None]
+        H = (C[:, :q, :q] - along[:, :, None] * along[:, None]) / N[:, None, None] ** 2
+        return 1 - nu, g, H
+
+    def length(self, w: Tensor, step: Tensor) -> Tensor:
+        """How far steps (k, p) from w (k, p) move the points, (k,): root mean squares."""
+        E, d = self.lifted(w, 1), len(self.moments) - 1
+        a = step if E is None else (E @ step[:, :, None])[:, :, 0]
+        move = torch.cat([a[:, : d * d].reshape(-1, d, d), a[:, d * d :, None]], 2)
+        return ((move @ self.moments.to(w)) * move).sum((1, 2)).clamp(min=0).sqrt()
+
+
+def descend(
+    together: Together, w: Tensor, iterations: int = 20, tolerance: float = 1e-2
+) -> tuple[Tensor, Tensor]:
+    """Levenberg-Marquardt's method from many starts, each with a damping of its own.
+
+    The same as ``optimize.levenberg_marquardt``, but that a start is done when its step moves the
+    points by less than the tolerance, in root mean square.
+
+    Args:
+        together: what is minimised.
+        w (k, p): the starts.
+        iterations: at most.
+        tolerance (in the unit of the grid): for the length of a step.
+
+    Returns:
+        w (k, p) and J (k,), which is infinite where there is none.
+
+    Example:
+        >>> from regkit.data import hands_phantom
+        >>> pair = hands_phantom(16)
+        >>> together = Together(Registration(pair.template, pair.reference, pair.grid).at(1.0))
+        >>> starts = Affine().identity().repeat(2, 1) + torch.tensor([[0.0], [0.02]])
+        >>> w, loss = descend(together, starts)
+        >>> bool((loss < 0.2 * together(starts)[0]).all())
+        True
+    """
+    w, (J, g, H) = w.clone(), together(w)
+    J = J.nan_to_num(math.inf, math.inf)
+    damping, growth = torch.full_like(J, 1e-3), torch.full_like(J, 2.0)
+    going = J.isfinite().nonzero()[:, 0]
+    for _ in range(iterations):
+        if not len(going):
+            break
+        C = H[going].diagonal(dim1=1, dim2=2)
+        C = damping[going, None] * C.clamp(min=1e-15 * C.amax(1, keepdim=True))
+        step = torch.linalg.solve_ex(H[going] + torch.diag_embed(C), -g[going])[0]
+        trial = w[going] + step
+        new = together(trial)
+        ratio = (J[going] - new[0]) / (0.5 * (step * (C * step - g[going])).sum(1))
+        length, better = together.length(w[going], step), ratio > 0  # False for NaN
+        won = going[better]
+        w[won], J[won], g[won], H[won] = trial[better], *(part[better] for part in new)
+        shorter = (1 - (2 * ratio - 1) ** 3).clamp(min=1 / 3)
+        damping[going] *= torch.where(better, shorter, growth[going])
+        growth[going] = torch.where(better, 2.0, 2 * growth[going])
+        going = going[(length > tolerance) & (damping[going] < 1e9)]
+    return w, J
+
+
+def settle(
+    problem: Registration, w: Tensor, theta: float = 1.0, iterations: int = 10, tolerance: float = 1e-3
+) -> Tensor:
+    """The solution of the weighted equations near w, see the module.
+
+    Args:
+        problem: a registration that ``fits``.
+        w (p,): a start that is right to about a cell.
+        theta: how much the weights are smoothed.
+        iterations: at most; each costs one evaluation of the template, without derivatives.
+        tolerance (cells): of the last step's length.
+
+    Returns:
+        w (p,); the start itself if the iteration does not converge.
+
+    Example:
+        >>> from regkit.data import hands_phantom
+        >>> pair = hands_phantom(32)
+        >>> problem = Registration(pair.template, pair.template, pair.grid)
+        >>> w = settle(problem, problem.transform.identity() + 0.01)
+        >>> bool((w - problem.transform.identity()).abs().max() < 1e-3)
+        True
+    """
+    known = fits(problem)
+    require(known, f"expected SSD or NCC, an affine map and no regulariser, got {problem!r}")
+    transform: Affine = problem.transform
+    d, grid, motion, omega, start = problem.grid.dim, problem.grids[1], problem.motion, problem.omega, w
+    sharp, s = problem.bases[0].coefficients(0.0), problem.reference.reshape(-1)
+    smooth, plain = (problem.bases[1].coefficients(value) for value in (theta, 0.0))
+    z, one = motion._extended, torch.ones_like(s)
+    weigh, slopes = (
+        torch.cat([at_centres(c, k) / h * z for k, h in enumerate(problem.grid.spacing)])[_order(d)]
+        for c in (smooth, plain)
+    )
+    fitted = isinstance(problem.distance, NCC)
+    # beside the gradient the smooth reference and 1: they weigh the equations of contrast and brightness
+    rows = torch.cat([weigh, torch.stack([at_centres(smooth) + problem.beyond[1], one])])
+    columns = torch.cat([slopes, torch.stack([s, one])])
+    tolerance, last = tolerance * min(problem.grid.spacing), math.inf
+    q, H = d * d + d, None
+    lengths = z @ z.T / len(s)
+    for _ in range(iterations):
+        y = motion(w)
+        t = evaluate(sharp, grid, y, 0, problem.beyond[0])
+        weights = omega if problem.cover is None else omega * share(evaluate(problem.cover, grid, y))
+        if H is None or problem.cover is not None:
+            H = (rows * weights) @ columns.T
+        products = rows @ (weights * torch.stack([t, s])).T
+        if fitted:
+            D = H[q:, q:]
+            contrast, brightness = torch.linalg.solve(D, products[q:, 0])
+            residual = (products[:q, 0] - H[:q, q:] @ torch.stack([contrast, brightness])) / contrast
+            M = H[:q, :q] - H[:q, q:] @ torch.linalg.solve(D, H[q:, :q])
+        else:
+            residual, M = products[:q, 0] - products[:q, 1], H[:q, :q]
+        A, E = transform.split(w)[0], transform.lift(w, 1)
+        turn = torch.linalg.inv(A).T.contiguous()
+        L = torch.block_diag(torch.kron(turn, torch.eye(d).to(turn)), turn)  # of (∇R zᵀ, ∇R) to A⁻ᵀ of it
+        L = L if E is None else E.T @ L
+        step = -torch.linalg.solve(L @ M @ L.T, L @ residual)
+        a = step if E is None else E @ step
+        move = torch.cat([a[: d * d].reshape(d, d), a[d * d :, None]], 1)
+        length = float(((move @ lengths) * move).sum().clamp(min=0).sqrt())
+        if not length < 2 * last:
+            break
+        w, last = w + step, length
+        if length <= tolerance:
+            return w
+    return start
+
+
+def _order(d: int) -> list[int]:
+    """Where the entries of (A | b), row by row, are in (A row by row, b)."""
+    return [k * (d + 1) + j for k in range(d) for j in range(d)] + [k * (d + 1) + d for k in range(d)]

@@ -1,0 +1,177 @@
+"""Many starts at once, against one at a time; and the end, against what the noise allows."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from regkit import (
+    NCC,
+    SSD,
+    Affine,
+    Distance,
+    Grid,
+    Quadratic,
+    Registration,
+    Rigid,
+    Similarity,
+    Translation,
+    levenberg_marquardt,
+)
+from regkit.data import hands_phantom
+from regkit.starts import Together, descend, fits, settle
+
+
+def example(distance, transform, outside=0.0, **options):
+    pair = hands_phantom(32, noise=2.0)
+    return Registration(
+        pair.template, pair.reference, pair.grid, transform, distance, outside=outside, **options
+    )
+
+
+MAPS = [Affine(2, (1.0, 2.0)), Rigid(2, (1.0, 2.0)), Similarity(), Translation()]
+
+
+@pytest.mark.parametrize("distance", [SSD(), NCC()])
+@pytest.mark.parametrize("transform", MAPS, ids=lambda each: type(each).__name__)
+def test_equals_the_plain_evaluation(distance, transform, random):
+    """Loss, gradient and Gauss-Newton matrix at several w, to rounding; with a mask as well."""
+    weights = (random(32, 32) > -1).double()
+    w = transform.identity() + 0.05 * random(3, transform.parameters)
+    for problem in (example(distance, transform), example(distance, transform, weights=weights)):
+        objective = problem.at(0.7)
+        for values in zip(w, *Together(objective)(w), strict=True):
+            point = objective.point(values[0], 1)
+            for got, expected in zip(
+                values[1:], (point.loss, point.gradient, point.hessian("gauss-newton")), strict=True
+            ):
+                torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-9 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("distance", [SSD(), NCC()])
+def test_equals_the_plain_loss_where_only_the_overlap_counts(distance, random):
+    problem = example(distance, Affine(), "overlap", template_weights=(random(32, 32) > -2).double())
+    w = Affine().identity() + 0.05 * random(3, 6)
+    expected = torch.stack([problem.at(0.7).loss(each) for each in w])
+    torch.testing.assert_close(Together(problem.at(0.7))(w)[0], expected)
+
+
+def test_in_space_and_with_grids_of_their_own(random):
+    template, reference = random(9, 8, 7), random(6, 7, 8)
+    problem = Registration(
+        template, reference, Grid((3.0, 4.0, 5.0), (6, 7, 8)), Affine(3, (1.0, 1.0, 1.0)), NCC(),
+        template_grid=Grid((3.0, 3.5, 5.0), (9, 8, 7)), outside="mean",
+    )  # fmt: skip
+    w = Affine(3).identity() + 0.05 * random(2, 12)
+    objective = problem.at(0.5)
+    loss, gradient, hessian = Together(objective)(w)
+    for k in range(2):
+        point = objective.point(w[k], 1)
+        torch.testing.assert_close(loss[k], point.loss)
+        torch.testing.assert_close(gradient[k], point.gradient, rtol=1e-7, atol=1e-10)
+        torch.testing.assert_close(hessian[k], point.hessian("gauss-newton"), rtol=1e-7, atol=1e-10)
+
+
+@pytest.mark.parametrize("transform", MAPS[:3], ids=lambda each: type(each).__name__)
+def test_every_start_ends_where_the_plain_method_does(transform, random):
+    """Four starts near a minimum, a valley for some parameters: the same loss, at the same points."""
+    objective = example(NCC(), transform).at(3.0)
+    found = levenberg_marquardt(objective, transform.identity()).x
+    w = found + 0.005 * random(4, transform.parameters)
+    ends, loss = descend(Together(objective), w, 60, 1e-9)
+    for end, value in zip(ends, loss, strict=True):
+        torch.testing.assert_close(value, objective.loss(found), rtol=1e-9, atol=1e-12)
+        motion = objective.problem.motion
+        torch.testing.assert_close(motion(end), motion(found), atol=1e-3, rtol=0)
+
+
+def test_a_start_without_overlap_is_left_where_it_is():
+    problem = example(NCC(), Affine(), "overlap")
+    w = Affine().identity().repeat(2, 1)
+    w[1, 4] = 1e3
+    ends, loss = descend(Together(problem.at(1.0)), w)
+    assert loss[0] < 0.5 and loss[1] == torch.inf and torch.equal(ends[1], w[1])
+
+
+def slice_of_noise(size: int, seed: int, stretch: float, noise: float):
+    """A round object with structure at all sizes, seen twice: the second time stretched along one axis."""
+    generator = torch.Generator().manual_seed(seed)
+    waves = 0.12 * size**0.5 * torch.randn(60, 2, generator=generator, dtype=torch.float64)
+    phases = 6.3 * torch.rand(60, generator=generator, dtype=torch.float64)
+    grid = Grid((1.0, 1.0), (size, size))
+    A = torch.diag(torch.tensor([stretch, 1 / stretch])).double()
+    b = torch.tensor([0.5, 0.5]).double() - A @ torch.tensor([0.5, 0.5]).double()
+
+    def image(x):
+        texture = (6.3 * 8 * x @ waves.T / size**0.5 + phases).sin().sum(1) / 60**0.5
+        window = torch.sigmoid((0.3 - (x - 0.5).norm(dim=1)) * 40)
+        return window * (1 + 0.5 * texture)
+
+    x = grid.points()
+    images = image(x), image(x @ A.T + b)
+    noisy = [each + noise * torch.randn(len(x), generator=generator, dtype=torch.float64) for each in images]
+    return [each.reshape(size, size) for each in noisy], grid, torch.cat([A.flatten(), b])
+
+
+@pytest.mark.parametrize("distance", [SSD(), NCC()])
+def test_the_end_has_no_bias_under_a_map_that_stretches(distance):
+    """Without noise: the minimiser with smoothing is off, the weighted equations are not."""
+    (template, reference), grid, truth = slice_of_noise(48, 0, 1.3, 0.0)
+    problem = Registration(template, reference, grid, Affine(), distance, outside=0.0)
+    start = truth + 1e-3
+    minimiser = descend(Together(problem.at(3.0)), start[None], 50, 1e-9)[0][0]
+    off = [
+        48 * float((w - truth).norm())
+        for w in (minimiser, settle(problem, start, 3.0), settle(problem, start, 1.0))
+    ]
+    assert off[0] > 0.02 and off[1] < 0.25 * off[0] and off[2] < 0.25 * off[0]
+
+
+def test_the_end_is_nearer_the_truth_than_any_minimiser():
+    """With noise, over sixteen problems: less error than minimisers with little or much smoothing."""
+    errors = torch.zeros(4)
+    for seed in range(16):
+        images, grid, truth = slice_of_noise(48, seed, 1.3, 0.04)
+        problem = Registration(*images, grid, Affine(2), NCC(), outside=0.0)
+        ends = [settle(problem, truth + 1e-3)]
+        ends += [
+            descend(Together(problem.at(theta)), truth[None], 30, 1e-6)[0][0] for theta in (0.01, 1.0, 10.0)
+        ]
+        x = grid.points()
+        errors += torch.tensor(
+            [float((Affine()(w, x) - Affine()(truth, x)).norm(dim=1).mean()) for w in ends]
+        )
+    assert errors[0] < 0.97 * errors[1:].min()
+
+
+def test_brightness_and_contrast_do_not_move_the_end():
+    images, grid, truth = slice_of_noise(32, 1, 1.1, 0.02)
+    problem = Registration(*images, grid, Affine(), NCC(), outside="edge")
+    bright = replace(problem, template=5 + 3 * problem.template)
+    torch.testing.assert_close(settle(bright, truth), settle(problem, truth), atol=1e-9, rtol=0)
+
+
+def test_what_does_not_converge_is_given_back():
+    images, grid, truth = slice_of_noise(32, 1, 1.1, 0.02)
+    problem = Registration(*images, grid, Affine(), NCC(), outside=0.0)
+    far = truth + torch.tensor([0, 0, 0, 0, 0.4, 0.4]).double()
+    assert torch.equal(settle(problem, far), far)
+
+
+def test_other_problems_are_refused(random):
+    problem = example(NCC(), Affine(), regulariser=None)
+    assert fits(problem)
+
+    class Mean(Distance):
+        def value(self, t, s, weights):
+            return weights @ (t - s) ** 2
+
+    for changed in (
+        replace(problem, distance=Mean()),
+        replace(problem, regulariser=Quadratic(1.0, torch.eye(6).double(), Affine().identity())),
+    ):
+        assert not fits(changed)
+        with pytest.raises(ValueError, match="expected SSD or NCC"):
+            Together(changed.at(1.0))
+        with pytest.raises(ValueError, match="expected SSD or NCC"):
+            settle(changed, Affine().identity())
