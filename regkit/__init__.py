@@ -6,6 +6,7 @@ Modules, in the order in which the book meets them:
     spline        images as twice continuously differentiable functions, with a smoothing parameter θ
     checks        Taylor and adjoint tests
     data          images, all offline
+    files         images from files: pictures, NIfTI, DICOM
     transforms    maps y(x; w) that move an image
     motions       transformations at fixed points, with their derivatives
     distances     how much two images differ

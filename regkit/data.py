@@ -50,12 +50,12 @@ def _pooled(image: torch.Tensor, factor: int) -> torch.Tensor:
     return image.reshape(rows, factor, columns, factor).mean((1, 3))
 
 
-def _needed(module: str, function: str, package: str) -> Any:
+def _needed(module: str, function: str, package: str, extra: str = "book") -> Any:
     """A module of a package that regkit itself does not need."""
     try:
         return importlib.import_module(module)
     except ImportError as missing:
-        message = f"expected an installed {package}, for {function}(): pip install 'regkit[book]'"
+        message = f"expected an installed {package}, for {function}(): pip install 'regkit[{extra}]'"
         raise ImportError(message) from missing
 
 
