@@ -21,6 +21,7 @@ from tools.toc import ROOT, pages
 each_chapter = pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
 LINK = re.compile(r"\]\((?P<file>[\w./]+\.(?:ipynb|md))(?:#(?P<anchor>[^)]+))?\)")
 PAGES = pages()
+VOTE, HANDS = 3, 1  # minutes: alone, in pairs, and the answer; or by a show of hands
 FILLER = re.compile(
     r"\b(just|obviously|simply|clearly|trivial(?:ly)?|of course|most (?:people|students))\b", re.I
 )
@@ -48,6 +49,36 @@ def test_a_plan_fills_a_session_and_can_be_cut_to_an_hour(path: Path):
     assert doing >= teach.DOING * teach.SESSION, f"students act in {doing} minutes only"
     [last] = [k for k, row in enumerate(rows) if row.split]
     assert sum(row.minutes for row in rows[: last + 1]) == teach.HALF, "expected two halves of 45 minutes"
+
+
+def least(row: teach.Row, kinds: dict[str, str]) -> float:
+    """The minutes that a row needs for its votes and for its exercise, the shorter one of two."""
+    what = row.what.lower()
+    found = re.findall(r"\b(?:guess|checkpoint)s? (\d(?:(?:, | and | to )\d)*)( by hands)?", what)
+    minutes = sum(len(re.findall(r"\d", each)) * (HANDS if by_hands else VOTE) for each, by_hands in found)
+    minutes += VOTE * ("“predict”" in what)
+    exercises = [times.exercise(kinds[name]) for name in re.findall(r"\b\d+\.\d+\b", what) if name in kinds]
+    part = 0.5 if re.search("first half|begins", what) else 1
+    return minutes + part * min(exercises, default=0)
+
+
+@each_chapter
+def test_a_row_has_the_minutes_that_its_votes_and_its_exercise_need(path: Path):
+    for row in teach.plan(teach.page(path)):
+        needs = least(row, teach.exercises(path))
+        assert row.minutes >= needs, f"{row.what} needs {needs} minutes, and has {row.minutes}"
+
+
+def test_minutes_are_counted():
+    kinds = {"9.1": "on paper", "9.2": "find the bug"}
+
+    def needs(what: str) -> float:
+        return least(teach.Row(5, what, "", teach.STUDENTS), kinds)
+
+    assert needs("A figure") == 0 and needs("“Predict”: bug or CG?") == 3
+    assert needs("Guess 1, then checkpoints 1 and 2") == 9
+    assert needs("Checkpoint 1 as a vote, checkpoint 2 by hands") == 4
+    assert needs("Exercise 9.1 or 9.2") == 5 and needs("Exercise 9.1, first half; checkpoint 3") == 7
 
 
 @each_chapter
