@@ -9,10 +9,15 @@ Modules, in the order in which the book meets them:
     files         images from files: pictures, NIfTI, DICOM
     transforms    maps y(x; w) that move an image
     motions       transformations at fixed points, with their derivatives
+    separable     products that go along one axis at a time
+    maps          what a map does to space: folds, inverse, landmarks
+    lattices      displacements on a lattice of numbers
+    freeform      free-form deformation: thousands of parameters
     distances     how much two images differ
     multimodal    how much images of two kinds differ: edges, mutual information
     outside       what an image is beyond its box, and which points count
     regularizers  what w should be like when the images alone do not say
+    energies      bending, elastic and hyperelastic energy of a deformation
     operators     linear maps that are given by what they do
     problems      what an optimiser is given: objectives, and what is known of them at one point
     registration  the loss J(w; θ) of a registration, with all its derivatives
@@ -26,6 +31,7 @@ Modules, in the order in which the book meets them:
     similarity    turning, shifting and one scale for all directions
     register      one call that aligns two images
     registered    what that call found
+    deform        deformable registration, coarse to fine, without a matrix
     branches      curves of stationary points over θ, and the folds in which they end
     linear        solvers of linear systems: conjugate gradients, or a factorisation
     dual          a whole Jacobian at a time, and derivatives of linear maps given as functions
@@ -45,7 +51,10 @@ import torch
 
 from regkit.checks import adjoint_test, taylor_test
 from regkit.continuation import follow
+from regkit.deform import deform
 from regkit.distances import NCC, SSD, Distance
+from regkit.energies import Bending, Elastic, Hyperelastic
+from regkit.freeform import DisplacementField, FreeForm
 from regkit.grid import Grid
 from regkit.implicit import Implicit, solve
 from regkit.linear import CG
@@ -77,9 +86,14 @@ __all__ = [
     "SSD",
     "Adaptive",
     "Affine",
+    "Bending",
+    "DisplacementField",
     "Distance",
+    "Elastic",
+    "FreeForm",
     "Functions",
     "Grid",
+    "Hyperelastic",
     "Implicit",
     "Kaufman",
     "MutualInformation",
@@ -97,6 +111,7 @@ __all__ = [
     "Translation",
     "adjoint_test",
     "coefficients",
+    "deform",
     "evaluate",
     "follow",
     "gauss_newton",

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from regkit.operators import Hessian, Jacobian, Matrix, Operator
+from regkit.operators import Blocks, Hessian, Jacobian, Matrix, Operator
 
 if TYPE_CHECKING:
     from regkit.transforms import Affine, Transform
@@ -67,6 +67,19 @@ class Motion:
     def chain_gradient(self, w: Tensor, g: Tensor) -> Tensor:
         """Σᵢ gᵢᵀ ∂yᵢ/∂w, (p,), for g (n, d): one product with the adjoint."""
         return self.derivative(w).adjoint(g.reshape(-1))
+
+    def bent(self, w: Tensor, C: Operator, slopes: Tensor, H: Tensor | None = None) -> Operator:
+        """(∂y/∂w)ᵀ (GᵀCG + H) ∂y/∂w as an operator p ← p: the matrix is never formed.
+
+        Args:
+            w (p,): the parameters.
+            C: an operator of k values a point, read point by point.
+            slopes (n, k, d): G, their derivatives in y.
+            H (n, d, d): a matrix for every point; None for 0.
+        """
+        Y, G = self.derivative(w), Blocks(slopes)
+        inner = G.T @ C @ G
+        return Y.T @ (inner if H is None else inner + Blocks(H)) @ Y
 
     def chain_hessian(self, w: Tensor, H: Tensor, g: Tensor | None = None) -> Tensor:
         """Σᵢ (∂yᵢ/∂w)ᵀ Hᵢ ∂yᵢ/∂w + gᵢᵀ ∂²yᵢ/∂w², (p, p), for H (n, d, d). Without g: the first term."""

@@ -21,7 +21,6 @@ from regkit.grid import Grid
 from regkit.outside import known
 from regkit.paths import Path, Step
 from regkit.registration import Registration
-from regkit.regularizers import Refined
 from regkit.scales import Adaptive
 
 
@@ -68,7 +67,7 @@ def pyramid(problem: Registration, levels: int) -> list[Registration]:
 def _halved(problem: Registration) -> Registration:
     transform, regulariser = problem.transform.coarser(), problem.regulariser
     if regulariser is not None and transform is not problem.transform:
-        regulariser = Refined(regulariser, problem.transform.refine)
+        regulariser = regulariser.coarser(problem.transform.refine)
     twos = [2] * problem.grid.dim
     return replace(smaller(problem, twos, twos), transform=transform, regulariser=regulariser)
 

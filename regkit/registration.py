@@ -35,7 +35,7 @@ from regkit._require import real_tensor, require, require_words
 from regkit.distances import SSD, Distance
 from regkit.grid import Grid
 from regkit.motions import Motion
-from regkit.operators import Blocks, Diagonal, LowRankUpdate, Operator
+from regkit.operators import Diagonal, LowRankUpdate, Operator
 from regkit.outside import Outside, Overlap, completed, cover, known, padding, warn_of_bright_border
 from regkit.problems import Kind
 from regkit.regularizers import Regulariser
@@ -258,7 +258,7 @@ class Objective:
         if not gauss_newton:
             return torch.func.jacfwd(torch.func.grad(self.loss))(w)
         jacobian = self.jacobian(w, method)
-        return jacobian.T @ jacobian + (0 if regulariser is None else regulariser.hessian(w).dense(w))
+        return jacobian.T @ jacobian + (0 if regulariser is None else regulariser.hessian(w, kind).dense(w))
 
     def gradient_theta(self, w: torch.Tensor) -> torch.Tensor:
         """∂/∂θ ∇J(w; θ), (p,), exact.
@@ -372,21 +372,20 @@ class Evaluation:
             rows = self._chain_rows()
             hessian = hessian + rows.T @ (C @ rows)
         regulariser = problem.regulariser
-        return hessian if regulariser is None else hessian + regulariser.hessian(self.w).dense(self.w)
+        return hessian if regulariser is None else hessian + regulariser.hessian(self.w, kind).dense(self.w)
 
     def curvature(self, kind: Kind = "exact") -> Operator:
         """The same as an operator p ← p: a product costs one with ∂y/∂w and one with its adjoint."""
         problem, exact = self.objective.problem, not _gauss_newton(kind)
         if exact and len(self.template) < 3:
             return self.objective.point(self.w, 2).curvature(kind)
-        slopes = [image[1] for image in (self.template, self.cover) if image]
-        Y, slope = problem.motion.derivative(self.w), Blocks(torch.stack(slopes, 1))
-        inner, second = slope.T @ problem.measure.curvature(*self.images, kind) @ slope, None
+        C, motion, H, second = problem.measure.curvature(*self.images, kind), problem.motion, None, None
         if exact:
-            inner = inner + Blocks(self.spread(self.first, 2))
-            second = problem.motion.second(self.w, self.spread(self.first, 1))
-        parts = [second, None if problem.regulariser is None else problem.regulariser.hessian(self.w)]
-        return sum((part for part in parts if part is not None), start=Y.T @ inner @ Y)
+            H, second = self.spread(self.first, 2), motion.second(self.w, self.spread(self.first, 1))
+        slopes = torch.stack([image[1] for image in (self.template, self.cover) if image], 1)
+        parts = [second, None if problem.regulariser is None else problem.regulariser.hessian(self.w, kind)]
+        start = motion.bent(self.w, C, slopes, H)
+        return sum((part for part in parts if part is not None), start=start)
 
 
 def _autodiff(method: Method) -> bool:

@@ -1,7 +1,8 @@
 """Regularisers λS(w): what w should be like when the images alone do not say.
 
 A regulariser gives ``value(w)``, ``gradient(w)`` (p,) and ``hessian(w)``, an operator p ← p. A new
-``Regulariser`` needs only its value: the rest is by torch.func.
+``Regulariser`` needs only its value: the rest is by torch.func. Those of a deformation are in the
+module ``energies``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import torch
 
 from regkit._require import require
 from regkit.operators import Hessian, Map, Matrix, Operator
+from regkit.problems import Kind
 
 
 class Regulariser:
@@ -33,9 +35,13 @@ class Regulariser:
         """λ∇S(w), (p,)."""
         return torch.func.grad(self.value)(w)
 
-    def hessian(self, w: torch.Tensor) -> Operator:
-        """λ∇²S(w) as an operator p ← p."""
+    def hessian(self, w: torch.Tensor, kind: Kind = "exact") -> Operator:
+        """λ∇²S(w) as an operator p ← p; for "gauss-newton" one that may leave out what is not positive."""
         return Hessian(self.gradient, w)
+
+    def coarser(self, refine: Map) -> Regulariser:
+        """The regulariser for a transformation with fewer parameters v, w = refine(v): λS(refine(v))."""
+        return Refined(self, refine)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +74,7 @@ class Quadratic(Regulariser):
         require(shape == (p, p), f"expected M of shape {(p, p)}, as w0 has {p} entries, got {shape}")
         require(self.strength >= 0, f"expected a strength ≥ 0, got {self.strength}")
 
-    def hessian(self, w: torch.Tensor | None = None) -> Operator:
+    def hessian(self, w: torch.Tensor | None = None, kind: Kind = "exact") -> Operator:
         """λM as an operator p ← p, the same at every w."""
         M = self.strength * self.M
         return M if isinstance(M, Operator) else Matrix(M)

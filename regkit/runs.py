@@ -3,6 +3,7 @@
 Every method of ``optimize`` takes these limits, and ``Result.message`` names the one that ended the run:
 
     gtol = 1e-9        gradient     ‖∇J(w)‖ ≤ gtol · J(w₀)              converged
+    atol = 0           gradient     ‖∇J(w)‖ ≤ atol                      converged
     ftol = 1e-14       loss         promised decrease ≤ ftol · J(w)     converged, as far as rounding shows
     xtol = 1e-12       step         ‖step‖ ≤ xtol · ‖w‖                 converged; if it was rejected: stalled
     iterations = 200   iterations   as many have been made              not converged
@@ -116,7 +117,7 @@ class Run:
         objective: what is minimised.
         w (p,): the start, flat and floating-point.
         kind: of second derivative that the method needs.
-        gtol, xtol, ftol, iterations, callback: the limits, see the module.
+        gtol, xtol, ftol, iterations, callback, atol: the limits, see the module.
 
     Raises:
         ValueError: for another kind of w or objective, or a loss at the start that is not finite.
@@ -132,12 +133,14 @@ class Run:
         ftol: float = 1e-14,
         iterations: int = 200,
         callback: Callable[[Iteration], bool | None] | None = None,
+        atol: float = 0.0,
     ):
         flat = isinstance(w, torch.Tensor) and w.ndim == 1 and w.is_floating_point()
         require(flat, f"expected a flat floating-point tensor of parameters, got {w!r}")
         known, name = hasattr(objective, "point"), type(objective).__name__
         require(known, f"expected an objective with point(w, order), like problems.Functions, got {name}")
         self.kind, self.objective, self.callback, self.limit = kind, objective, callback, iterations
+        self.atol = atol
         self.counts = Counter(loss=0, gradient=0, hessian=0)
         self.history, self.message, self.converged, self.longest = [], "", False, 0.0
         self.point = self.evaluate(w.detach().clone())
@@ -173,6 +176,8 @@ class Run:
             self.stop("flat: gradient and Hessian are exactly zero; do the images overlap?")
         elif not math.isfinite(norm):
             self.stop("not finite: NaN or infinity in the gradient")
+        elif norm <= self.atol:
+            self.stop(f"gradient: norm {norm:.1e} ≤ atol = {self.atol:.1e}", True)
         elif norm <= small and self.along_gradient(point) <= 1e4 * self.gtol * small:
             self.stop(f"gradient: norm {norm:.1e} ≤ gtol · J(w₀) = {small:.1e}", True)
         elif self.promised <= tiny or step <= short:
