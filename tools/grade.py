@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import nbformat
 
+from regbook.text import counted
 from tools import judge
 from tools.answers import Exercise, Work, answer, chosen_work, defined, parsed, plain, read, works
 
@@ -105,7 +106,8 @@ def grade(options: argparse.Namespace) -> Path:
         message = "found none; --assignment names what they do not say"
         raise SystemExit(f"expected notebooks of the book or assignments in {options.folder}, {message}")
     chosen = chosen_work(name)
-    print(f"{len(files)} notebooks with {len(chosen.exercises)} exercises of {name}", flush=True)
+    exercises = counted(len(chosen.exercises), "exercise")
+    print(f"{name}: {counted(len(files), 'notebook')} with {exercises}", flush=True)
     for who, (notebook, _) in handed_in.items():
         if kind(notebook) in {*works()} - {name}:
             handed_in[who] = None, "another notebook"

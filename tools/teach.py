@@ -31,11 +31,25 @@ import nbformat
 import yaml
 
 from tools import downloads, times
-from tools.chapters import CHOICE, CHOICES, cells, chapters, module, needed, number, sections
+from tools.chapters import (
+    CHOICE,
+    CHOICES,
+    appendices,
+    cells,
+    chapters,
+    lessons,
+    module,
+    needed,
+    number,
+    sections,
+)
 from tools.toc import ROOT, pages
 
 FOLDER = ROOT / "book" / "teach"
 INDEX = FOLDER / "index.md"
+APPENDICES = (
+    FOLDER / "appendices.md"
+)  # one page for all: when to use them, and a plan of half a session for each
 SESSION, LEAST, DOING, HALF = 90, 60, 0.4, 45  # minutes, minutes, part of them, minutes
 TEACHER, STUDENTS = "teacher", "students"
 HEADING = re.compile(r"^#{2,3} +(.+)$", re.MULTILINE)
@@ -83,6 +97,11 @@ def front(page: Path) -> dict[str, Any]:
 
 def plan(page: Path) -> list[Row]:
     return [Row(**row) for row in front(page)["plan"]]
+
+
+def half_plan(appendix: Path) -> list[Row]:
+    """The plan for an appendix."""
+    return [Row(**row) for row in front(APPENDICES)["plans"][number(appendix)]]
 
 
 # --------------------------------------------------------------------------- what the chapter says
@@ -317,7 +336,7 @@ def filled(page: Path) -> str:
     Raises: ValueError for a table that there is not.
     """
     text = FRONT.sub("", page.read_text(encoding="utf-8"))
-    fills = COURSE if page == INDEX else FILLS
+    fills = COURSE if page == INDEX else HALVES if page == APPENDICES else FILLS
 
     def fill(found: re.Match) -> str:
         if found[1] not in fills:
@@ -329,8 +348,8 @@ def filled(page: Path) -> str:
 
 def uses(page: Path) -> list[Path]:
     """The files that a page is made of, besides itself."""
-    if page == INDEX:
-        return chapters()
+    if page in (INDEX, APPENDICES):
+        return lessons()
     chapter = chapter_of(page)
     return [chapter, tests(chapter), checkers(chapter)]
 
@@ -348,22 +367,25 @@ def _about(page: Path) -> str:
 
 def _plan(page: Path) -> str:
     chapter, rows = chapter_of(page), plan(page)
-    lines = ["| from | minutes | what | who acts |", "|---:|---:|---|---|"]
-    begin = 0
-    for row in rows:
-        what = f"{_plain(row.what)} {_where(chapter, row.where)}{'. *May be left out.*' * row.optional}"
-        lines.append(f"| {begin} | {row.minutes} | {what} | {row.who} |")
-        begin += row.minutes
-    doing = sum(row.minutes for row in rows if row.who == STUDENTS)
     must = sum(row.minutes for row in rows if not row.optional)
     last = next(row for row in rows if row.split)
     after = rows[rows.index(last) + 1]
-    lines += [
-        "",
-        f"Students act in {doing} of the {begin} minutes. Without the rows that may be left out it takes "
-        f"{must}. In two sessions of {HALF} minutes, the second begins with “{after.what}”.",
-    ]
-    return "\n".join(lines)
+    return (
+        f"{_table(chapter, rows)} Without the rows that may be left out it takes {must}. In two sessions of "
+        f"{HALF} minutes, the second begins with “{after.what}”."
+    )
+
+
+def _table(lesson: Path, rows: list[Row]) -> str:
+    """A plan as a table, and below it how much of it the students do."""
+    lines = ["| from | minutes | what | who acts |", "|---:|---:|---|---|"]
+    begin = 0
+    for row in rows:
+        what = f"{_plain(row.what)} {_where(lesson, row.where)}{'. *May be left out.*' * row.optional}"
+        lines.append(f"| {begin} | {row.minutes} | {what} | {row.who} |")
+        begin += row.minutes
+    doing = sum(row.minutes for row in rows if row.who == STUDENTS)
+    return "\n".join([*lines, "", f"Students act in {doing} of the {begin} minutes."])
 
 
 def _where(chapter: Path, heading: str) -> str:
@@ -535,6 +557,10 @@ def _pages(page: Path) -> str:
     return "\n".join(lines)
 
 
+HALVES: dict[str, Callable[[Path], str]] = {
+    number(appendix): lambda _, appendix=appendix: _table(appendix, half_plan(appendix))
+    for appendix in appendices()
+}
 COURSE: dict[str, Callable[[Path], str]] = {"courses": _courses, "pages": _pages}
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from regbook.practice.report import Wrong
 from tools import teach, times
-from tools.chapters import cells, chapters, module
+from tools.chapters import appendices, cells, chapters, module, number
 from tools.toc import ROOT, pages
 
 each_chapter = pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
@@ -32,8 +32,9 @@ def text(path: Path) -> str:
 
 
 def test_every_chapter_has_its_page_and_the_book_lists_it():
-    assert {teach.INDEX, *map(teach.page, chapters())} <= set(PAGES)
-    assert {teach.page(path) for path in chapters()} == set(teach.FOLDER.glob("*.md")) - {teach.INDEX}
+    shared = {teach.INDEX, teach.APPENDICES}
+    assert {*shared, *map(teach.page, chapters())} <= set(PAGES)
+    assert {teach.page(path) for path in chapters()} == set(teach.FOLDER.glob("*.md")) - shared
 
 
 # ---------------------------------------------------------------------------------------- the plan
@@ -57,7 +58,8 @@ def least(row: teach.Row, kinds: dict[str, str]) -> float:
     found = re.findall(r"\b(?:guess|checkpoint)s? (\d(?:(?:, | and | to )\d)*)( by hands)?", what)
     minutes = sum(len(re.findall(r"\d", each)) * (HANDS if by_hands else VOTE) for each, by_hands in found)
     minutes += VOTE * ("“predict”" in what)
-    exercises = [times.exercise(kinds[name]) for name in re.findall(r"\b\d+\.\d+\b", what) if name in kinds]
+    named = re.findall(r"\ba?\d+\.\d+\b", what)
+    exercises = [times.exercise(kinds[name.upper()]) for name in named if name.upper() in kinds]
     part = 0.5 if re.search("first half|begins", what) else 1
     return minutes + part * min(exercises, default=0)
 
@@ -85,6 +87,21 @@ def test_minutes_are_counted():
 def test_every_row_is_somewhere_in_the_chapter(path: Path):
     there = teach.headings(path)
     assert all(there.count(row.where) == 1 for row in teach.plan(teach.page(path)))
+
+
+@pytest.mark.parametrize("path", appendices(), ids=lambda path: path.stem)
+def test_an_appendix_is_half_a_session(path: Path):
+    rows, asked = teach.half_plan(path), {vote.name for vote in teach.votes(path)}
+    assert {row.who for row in rows} <= {teach.TEACHER, teach.STUDENTS}
+    assert 30 <= sum(row.minutes for row in rows) <= teach.HALF
+    doing = sum(row.minutes for row in rows if row.who == teach.STUDENTS)
+    assert doing >= teach.DOING * sum(row.minutes for row in rows)
+    there = teach.headings(path)
+    for row in rows:
+        assert there.count(row.where) == 1 and row.minutes >= least(row, teach.exercises(path)), row
+        named = re.findall(r"\bcheckpoints? (\d)(?: and (\d))?", row.what.lower())
+        assert {f"checkpoint {k}" for pair in named for k in pair if k} <= asked
+    assert f"{{{{ {number(path)} }}}}" in teach.APPENDICES.read_text("utf-8")
 
 
 @each_chapter
