@@ -132,6 +132,25 @@ def versions(*words: str) -> None:
     run(sys.executable, "tools/versions.py", *words)
 
 
+def links(*_: str) -> None:
+    """Ask all addresses outside the book whether they are there (needs a network)"""
+    book()
+    run(PY, "-m", "tools.links")
+
+
+def release(*options: str) -> None:
+    """Put the files of a release and their checksums into _build/release"""
+    if "--check" in options:  # before the long work
+        return run(sys.executable, "-m", "tools.release", *options)
+    book()
+    run(PY, "-m", "tools.release", *options)
+
+
+def here(*_: str) -> None:
+    """Install into the Python that runs this, and write notebooks/: for containers"""
+    run(sys.executable, "tools/here.py")
+
+
 def chapter(*words: str) -> None:
     """Write a new chapter to start from, with all that belongs to it: chapter 12 topic"""
     run(sys.executable, "tools/new_chapter.py", *words)
@@ -159,6 +178,9 @@ COMMANDS = {
         records,
         pins,
         versions,
+        links,
+        release,
+        here,
         chapter,
         clean,
     )

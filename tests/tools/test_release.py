@@ -1,0 +1,102 @@
+"""The files of a release, and what must agree before there is one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tools import release
+from tools.toc import ROOT
+
+NEWS = """\
+# Changes
+
+## [Unreleased]
+{}
+## [1.2.0] - 2026-01-02
+
+- Better.
+
+## [1.1.0] - 2025-01-02
+
+- Good.
+"""
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """Sources of a version 1.2.0."""
+    (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.0"\n', encoding="utf-8")
+    (tmp_path / "CHANGELOG.md").write_text(NEWS.format(""), encoding="utf-8")
+    return tmp_path
+
+
+def test_the_tag_is_the_version(sources):
+    assert release.check("v1.2.0", sources) == "1.2.0"
+    for tag in ("v1.2.1", "1.2.0", ""):
+        with pytest.raises(ValueError, match=r"expected the tag v1\.2\.0"):
+            release.check(tag, sources)
+
+
+def test_the_news_are_those_of_the_version(sources):
+    assert release.news("1.2.0", sources) == "- Better.\n"
+    with pytest.raises(ValueError, match=r"expected the news of 1\.3\.0 to be the first .* got \[1\.2\.0\]"):
+        release.news("1.3.0", sources)
+    (sources / "CHANGELOG.md").write_text(NEWS.format("\n- More.\n"), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"to be the first of CHANGELOG.md, got \[Unreleased\]"):
+        release.check("v1.2.0", sources)
+
+
+def test_the_files_and_their_checksums(tmp_path):
+    downloads, wheel = tmp_path / "downloads", tmp_path / "regkit-1.2.0-py3-none-any.whl"
+    downloads.mkdir()
+    (downloads / "regkit-notebooks.zip").write_bytes(b"notebooks")
+    (downloads / "regkit-01_ad_basics.zip").write_bytes(b"one of them")
+    wheel.write_bytes(b"wheel")
+    folder = tmp_path / "release"
+    folder.mkdir()
+    (folder / "old").touch()
+    files = release.collect(wheel, "1.2.0", downloads, folder)
+    assert sorted(folder.iterdir()) == sorted(files)
+    assert [path.name for path in files] == [wheel.name, "regkit-notebooks-1.2.0.zip", "SHA256SUMS"]
+    sums = dict(reversed(line.split("  ")) for line in files[-1].read_text(encoding="utf-8").splitlines())
+    assert sums == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files[:-1]}
+
+
+def test_the_release_is_made_of_a_tag_that_is_there(tmp_path, monkeypatch):
+    asked = []
+
+    def run(command, **options):
+        asked.append((command, options["input"]))
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(release.shutil, "which", lambda name: name)
+    monkeypatch.setattr(release.subprocess, "run", run)
+    release.publish("v1.2.0", [tmp_path / "a"], "- Better.\n")
+    [(command, text)] = asked
+    assert command[:4] == ["gh", "release", "create", "v1.2.0"] and "--verify-tag" in command
+    assert command[-1] == str(tmp_path / "a") and text == "- Better.\n"
+
+
+def test_options_that_are_unknown_are_named():
+    with pytest.raises(SystemExit, match="expected --check, --publish or nothing, got --publsh"):
+        release.main(["--publsh"])
+
+
+def test_what_archives_read_agrees():
+    """Zenodo takes .zenodo.json, others CITATION.cff; both repeat pyproject.toml."""
+    zenodo = json.loads((ROOT / ".zenodo.json").read_text(encoding="utf-8"))
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert zenodo["version"] == citation["version"] == release.version()
+    assert zenodo["title"] == citation["title"] and zenodo["license"] == citation["license"]
+    assert [each["name"] for each in zenodo["creators"]] == [each["name"] for each in citation["authors"]]
+    assert zenodo["description"] == re.sub(r"\s+", " ", citation["abstract"]).strip()
+    assert set(zenodo["keywords"]) == set(citation["keywords"])
+    [paper] = zenodo["related_identifiers"]
+    assert paper["identifier"] == citation["references"][0]["doi"]
