@@ -46,6 +46,7 @@ def document(chapter: Path, deck: Deck, html: Path) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}: slides</title>
 <!-- reveal.js: Copyright (C) 2011-2024 Hakim El Hattab and contributors, MIT License -->
+<!-- MathJax: Copyright (C) The MathJax Consortium, Apache License 2.0 -->
 <style>{chr(10).join(styles)}</style>
 <script>{(OWN / "theme.js").read_text("utf-8")}</script>
 <script>{code}</script>

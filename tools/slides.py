@@ -169,30 +169,26 @@ class Deck:
         rest = trimmed(said[at + 1 :], WORDS)
         slide.body = [f"<p>{rest}</p>"] if rest else []
         for near in (self._after(k, paragraph), self.blocks[k - 1].node if k else None):
-            if isinstance(near, Tag) and (_formula(near) or _table(near)) and not self._shown(near):
+            if isinstance(near, Tag) and _formula(near) and not self._shown(near):
                 slide.body.append(clean(near))
                 break
         slide.notes.append("".join(f"<p>{words}</p>" for words in [" ".join(said[at + 1 :])] if words))
         self._add(slide)
 
     def _figure(self, k: int, block: Block, figure: Tag) -> None:
-        asks = figure.find(class_="rk-asked")
-        name = self._count("guess") if asks else ""
-        last = self.slides[-1]
-        moves = asks or figure.find(class_="rk-stage")
-        attached = last.kind == "claim" and last.under == block.under and not moves and self._near(k)
+        """A figure that moves has a title and a slide of its own; a still one goes to the claim before it."""
+        name = self._count("guess") if figure.find(class_="rk-asked") else ""
         heading, caption = figure.find(class_="rk-title"), figure.find(class_="rk-caption")
-        title = inside(heading) if heading else block.heading
-        for part in (heading, caption):
-            if part:
-                part.extract()
-        if attached:
+        for part in filter(None, (heading, caption)):
+            part.extract()
+        last = self.slides[-1]
+        if not heading and last.kind == "claim" and last.under == block.under and self._near(k):
             last.kind, last.body = "figure", [str(figure)]
         else:
+            title = inside(heading) if heading else block.heading
             self._add(self._of(block, "figure", title, [str(figure)], name))
-            self.slides[-1].kicker = block.heading if heading else self.slides[-1].kicker
         slide = self.slides[-1]
-        slide.notes += [f"<p>{title}</p>"] if attached and heading else []
+        slide.kicker = block.heading if heading else slide.kicker
         slide.notes += [f"<p>{inside(caption)}</p>"] if caption else []
         slide.notes += self._observe(k)
         self.teacher.screen(slide, text(heading) if heading else "")

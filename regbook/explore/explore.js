@@ -115,11 +115,12 @@ const rk = {
       const probe = rk.el("div", { class: "rk-probe", "aria-hidden": "true" }, ...lines);
       readout.style.minHeight = "";
       readout.parentElement.append(probe);
-      readout.style.minHeight = `${Math.max(0, ...lines.map((line) => line.getBoundingClientRect().height))}px`;
+      readout.style.minHeight = `${Math.max(0, ...lines.map((line) => parseFloat(getComputedStyle(line).height)))}px`;
       probe.remove();
     };
     readout.parentElement.prepend(sensor);
     new ResizeObserver(fit).observe(sensor);
+    figure.addEventListener("rk-fit", fit);  // for a page that tries several widths at once: slides
     const again = () => { width = 0; fit(); };
     document.fonts?.ready.then(again);
     fit();

@@ -100,7 +100,8 @@ const pictures = (figure, drawings, at = 0) => {
     });
   };
   const choose = () => {
-    const width = sensor.getBoundingClientRect().width, fitting = width < NARROW ? 1 : 0;
+    const width = parseFloat(getComputedStyle(sensor).width);  // not as it is on the screen: slides are scaled
+    const fitting = width < NARROW ? 1 : 0;
     if (!width || fitting === kind) return;
     kind = fitting;
     box.classList.toggle("rk-narrow", kind === 1);

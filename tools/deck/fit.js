@@ -12,13 +12,18 @@ const fit = (() => {
   };
   const over = (body) => body.scrollHeight > body.clientHeight + 1 || body.scrollWidth > body.clientWidth + 1;
 
-  // The largest number of steps from low to high for which nothing is cut off.
-  const largest = (low, high, step, fits) => {
-    for (let value = high; value > low; value -= step) if (fits(value)) return value;
+  // The largest whole number from low to high for which nothing is cut off, or low.
+  const largest = (low, high, fits) => {
+    if (fits(high)) return high;
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (fits(middle)) low = middle;
+      else high = middle;
+    }
     fits(low);
     return low;
   };
-  const text = (body) => largest(SMALLEST, LARGEST, 1, (value) => {
+  const text = (body) => largest(SMALLEST, LARGEST, (value) => {
     body.style.setProperty("--size", `${value}px`);
     return !over(body);
   });
@@ -28,9 +33,10 @@ const fit = (() => {
       node.classList.toggle("beside", beside);
       node.style.setProperty("--figure", `${width}%`);
       node.style.setProperty("--picture", `${width * 0.74}%`);
+      node.dispatchEvent(new Event("rk-fit"));  // its read-out finds room at this width
     };
     const tries = (node.querySelector(OWN) ? [false] : [false, true]).map((beside) => {
-      const width = largest(36, 100, 2, (value) => { set(beside, value); return !over(body); });
+      const width = largest(36, 100, (value) => { set(beside, value); return !over(body); });
       return { beside, width, size: over(body) ? 0 : picture() };
     });
     const best = tries.reduce((a, b) => (b.size > 1.06 * a.size ? b : a));
