@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from .figures import STATE, fraction, move, violations
+from .figures import STATE, fraction, violations
 
 pytestmark = pytest.mark.browser
 
@@ -18,7 +18,8 @@ LEAST = 18  # pixels of text, on a screen of 720 lines
 
 # Of all slides, seen or not: what is cut off, and text too small to be read from the last row.
 FAULTS = """([least]) => {
-  const found = [], screen = 720 / innerHeight, unread = "script, style, mjx-assistive-mml, option, .rk-ghost";
+  const found = [], screen = 720 / innerHeight;
+  const unread = "script, style, mjx-assistive-mml, option, .rk-ghost";
   for (const section of document.querySelectorAll(".slides > section")) {
     const slide = section.querySelector(".slide"), body = section.querySelector(".body");
     const say = (what) => found.push(`${section.querySelector(".title").textContent.slice(0, 40)}: ${what}`);
