@@ -52,11 +52,17 @@ def test_a_plan_fills_a_session_and_can_be_cut_to_an_hour(path: Path):
     assert sum(row.minutes for row in rows[: last + 1]) == teach.HALF, "expected two halves of 45 minutes"
 
 
+def counted(numbers: str) -> int:
+    """ "1", "1 and 2", "1 to 3" """
+    found = [int(number) for number in re.findall(r"\d", numbers)]
+    return found[-1] - found[0] + 1 if " to " in numbers else len(found)
+
+
 def least(row: teach.Row, kinds: dict[str, str]) -> float:
     """The minutes that a row needs for its votes and for its exercise, the shorter one of two."""
     what = row.what.lower()
     found = re.findall(r"\b(?:guess|checkpoint)s? (\d(?:(?:, | and | to )\d)*)( by hands)?", what)
-    minutes = sum(len(re.findall(r"\d", each)) * (HANDS if by_hands else VOTE) for each, by_hands in found)
+    minutes = sum(counted(each) * (HANDS if by_hands else VOTE) for each, by_hands in found)
     minutes += VOTE * ("“predict”" in what)
     named = re.findall(r"\ba?\d+\.\d+\b", what)
     exercises = [times.exercise(kinds[name.upper()]) for name in named if name.upper() in kinds]
@@ -78,7 +84,7 @@ def test_minutes_are_counted():
         return least(teach.Row(5, what, "", teach.STUDENTS), kinds)
 
     assert needs("A figure") == 0 and needs("“Predict”: bug or CG?") == 3
-    assert needs("Guess 1, then checkpoints 1 and 2") == 9
+    assert needs("Guess 1, then checkpoints 1 and 2") == needs("Checkpoints 1 to 3 as votes") == 9
     assert needs("Checkpoint 1 as a vote, checkpoint 2 by hands") == 4
     assert needs("Exercise 9.1 or 9.2") == 5 and needs("Exercise 9.1, first half; checkpoint 3") == 7
 
