@@ -294,7 +294,7 @@ def test_what_is_too_large_is_not_begun(tmp_path, monkeypatch):
     monkeypatch.setattr(regkit.files, "LARGEST", 100)
     for path in paths:
         with pytest.raises(
-            ValueError, match=r"expected at most 100 cells, got .* with \d+ × \d+.*: make it smal"
+            ValueError, match=r"expected at most 100 cells, got .* with \d+ × \d+.*: make it smaller"
         ):
             read(path)
 
