@@ -12,6 +12,7 @@ Modules, in the order in which the book meets them:
     separable     products that go along one axis at a time
     maps          what a map does to space: folds, inverse, landmarks
     lattices      displacements on a lattice of numbers
+    flows         a flow, and its gradient in little memory
     freeform      free-form deformation: thousands of parameters
     distances     how much two images differ
     multimodal    how much images of two kinds differ: edges, mutual information
@@ -54,6 +55,7 @@ from regkit.continuation import follow
 from regkit.deform import deform
 from regkit.distances import NCC, SSD, Distance
 from regkit.energies import Bending, Elastic, Hyperelastic
+from regkit.flows import NeuralODE
 from regkit.freeform import DisplacementField, FreeForm
 from regkit.grid import Grid
 from regkit.implicit import Implicit, solve
@@ -71,7 +73,7 @@ from regkit.similarity import Similarity
 from regkit.spline import SmoothingBasis, coefficients, evaluate
 from regkit.superres import SuperResolution
 from regkit.templates import register_templates
-from regkit.transforms import Affine, NeuralODE, Rigid, Transform, Translation
+from regkit.transforms import Affine, Rigid, Transform, Translation
 from regkit.varpro import Kaufman, Reduced
 
 try:

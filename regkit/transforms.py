@@ -5,13 +5,13 @@ transformation is a small frozen object that says how to read w; it holds no par
 fixed points it becomes a ``motions.Motion``, w ↦ y, which knows its derivatives.
 
 A new transformation needs only ``parameters`` and y; the rest is by torch.func. One whose
-derivatives are known returns its own ``Motion`` from ``on``, as ``Affine`` does.
+derivatives are known returns its own ``Motion`` from ``on``, as ``Affine`` does. Those with many
+parameters are in ``freeform`` and ``flows``.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import dataclass
 from functools import reduce
 
@@ -310,90 +310,3 @@ class Rigid(Affine):
         if self.dim == 3:
             angles = [torch.atan2(A[2, 1], A[2, 2]), torch.asin((-A[2, 0]).clamp(-1, 1)), *angles]
         return torch.cat([torch.stack(angles), b])
-
-
-@dataclass(frozen=True)
-class NeuralODE(Transform):
-    """Every point flows for one unit of time through a velocity field that is a small neural network.
-
-    With z = (x − c) / ℓ, the network N has one hidden layer, and time is one of its inputs:
-
-        dz/dt = N(z, t; w) = W₂ tanh(W₁ (z, t) + b₁) + b₂,   z(0) = (x − c) / ℓ,   y = c + ℓ z(1)
-
-    w = (W₁ row by row, b₁, W₂ row by row, b₂) has p = h (d + 2) + d (h + 1) numbers; with h = 8 and
-    d = 2 these are 50. A flow cannot fold; its Runge-Kutta steps do not as long as they are short.
-
-    Args:
-        dim: the number of dimensions d.
-        hidden: h, the number of neurons.
-        steps: how many Runge-Kutta steps; nine are those of the times ``linspace(0, 1, 10)``.
-        center (d numbers, in the unit of the grid): c; None means 0.
-        unit (in the unit of the grid): ℓ. A quarter of the image's side keeps tanh from saturating.
-
-    Raises:
-        ValueError: for sizes that are not positive; a wrong number of parameters or coordinates.
-
-    Example:
-        >>> flow = NeuralODE()
-        >>> w = torch.zeros(flow.parameters)
-        >>> w[-2:] = torch.tensor([3.0, 1.0])  # b₂: the same velocity everywhere
-        >>> flow(w, torch.tensor([[1.0, 2.0]]))
-        tensor([[4., 3.]])
-
-    Source:
-        Chen et al. (2018), https://arxiv.org/abs/1806.07366
-    """
-
-    hidden: int = 8
-    steps: int = 9
-    center: tuple[float, ...] | None = None
-    unit: float = 1.0
-
-    def __post_init__(self):
-        for name in ("dim", "hidden", "steps"):
-            value = getattr(self, name)
-            require(isinstance(value, int) and value > 0, f"expected {name} to be 1, 2, …, got {value!r}")
-        require(math.isfinite(self.unit) and self.unit > 0, f"expected a unit above 0, got {self.unit}")
-        object.__setattr__(self, "center", _checked_center(self.center, self.dim))
-
-    @property
-    def parameters(self) -> int:
-        """Length p of w."""
-        return sum(self._sizes)
-
-    @property
-    def _sizes(self) -> list[int]:
-        d, h = self.dim, self.hidden
-        return [h * (d + 1), h, d * h, d]
-
-    def __call__(self, w: Tensor, x: Tensor) -> Tensor:
-        """y(x; w), (n, d), for w (p,) and x (n, d)."""
-        p, d, h = self.parameters, self.dim, self.hidden
-        require(tuple(w.shape) == (p,), f"expected parameters of shape ({p},), got {tuple(w.shape)}")
-        x = points_tensor(x, d)
-        W1, b1, W2, b2 = w.split(self._sizes)
-        in_space, in_time = W1.reshape(h, d + 1).split([d, 1], dim=1)
-        W2, b1, b2, step = W2.reshape(d, h), b1[:, None], b2[:, None], 1 / self.steps
-
-        def velocity(z: Tensor, t: float) -> Tensor:
-            return torch.addmm(b2, W2, torch.addmm(b1 + t * in_time, in_space, z).tanh())
-
-        c = _tensor_of(self.center, d, x)
-        z = ((x - c) / self.unit).T  # (d, n)
-        for k in range(self.steps):
-            t = k * step
-            k1 = velocity(z, t)
-            k2 = velocity(z + step / 2 * k1, t + step / 2)
-            k3 = velocity(z + step / 2 * k2, t + step / 2)
-            k4 = velocity(z + step * k3, t + step)
-            z = z + step / 6 * (k1 + 2 * (k2 + k3) + k4)
-        return c + self.unit * z.T
-
-    def identity(
-        self, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None, seed: int = 0
-    ) -> Tensor:
-        """A w (p,) with y(x; w) = x: W₂ = b₂ = 0. W₁ is drawn: from W₁ = 0 only b₂ would ever move."""
-        draw = torch.randn(self._sizes[0], generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-        w = torch.zeros(self.parameters, dtype=torch.float64)
-        w[: len(draw)] = draw / math.sqrt(self.dim + 1)
-        return w.to(dtype=dtype, device=device)

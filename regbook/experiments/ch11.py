@@ -18,13 +18,14 @@ from regbook import paper, records
 from regbook.meter import cost
 from regkit import data
 from regkit.continuation import follow, tangent
+from regkit.flows import NeuralODE
 from regkit.grid import Grid
 from regkit.implicit import Derivative, Frozen, Last, Unrolled
 from regkit.linear import Cholesky, Solver
 from regkit.registration import Registration
 from regkit.spline import SmoothingBasis, coefficients, evaluate
 from regkit.templates import Synthetic, register_templates, synthetic
-from regkit.transforms import Affine, NeuralODE, Transform
+from regkit.transforms import Affine, Transform
 from regkit.varpro import GolubPereyra, Kaufman, Reduced, ReducedJacobian
 
 

@@ -9,8 +9,9 @@ import torch
 from regbook import paper, records
 from regbook.experiments import ch11
 from regkit.data import hands_phantom
+from regkit.flows import NeuralODE
 from regkit.registration import Registration
-from regkit.transforms import Affine, NeuralODE
+from regkit.transforms import Affine
 
 RECORD = records.load("reproduction.json")
 

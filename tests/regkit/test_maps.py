@@ -7,10 +7,11 @@ import math
 import pytest
 import torch
 
+from regkit.flows import NeuralODE
 from regkit.freeform import FreeForm
 from regkit.grid import Grid
 from regkit.maps import cofactors, determinants, fold_message, gradients, inverse, landmark_errors
-from regkit.transforms import Affine, NeuralODE, Rigid
+from regkit.transforms import Affine, Rigid
 
 
 @pytest.mark.parametrize("d", [1, 2, 3])

@@ -16,8 +16,12 @@ from regkit.branches import arclength
 from regkit.checks import taylor_test
 from regkit.continuation import follow
 from regkit.data import hands_phantom
+from regkit.deform import Changed, ModesCG, deform
 from regkit.distances import NCC, SSD
 from regkit.dual import Dual
+from regkit.energies import Bending, Elastic, Hyperelastic
+from regkit.flows import NeuralODE
+from regkit.freeform import DisplacementField, FreeForm
 from regkit.grid import Grid
 from regkit.implicit import Chebyshev, Continue, Frozen, Implicit, Last, Restart, System, Unrolled
 from regkit.linear import CG, CGLS, Cholesky
@@ -32,13 +36,14 @@ from regkit.registered import RunnerUp
 from regkit.registration import Registration
 from regkit.regularizers import Quadratic, Refined
 from regkit.scales import Adaptive
+from regkit.separable import Band
 from regkit.similarity import Similarity
 from regkit.spline import SmoothingBasis
 from regkit.starts import Together
 from regkit.strengths import Chosen
 from regkit.superres import SuperResolution
 from regkit.templates import Synthetic
-from regkit.transforms import Affine, NeuralODE, Rigid, Translation
+from regkit.transforms import Affine, Rigid, Translation
 from regkit.varpro import GolubPereyra, Kaufman, Matrices, Reduced
 
 ONES, W = torch.ones(2), torch.tensor([3.0, 4.0])
@@ -54,6 +59,18 @@ def identity(w):
 
 def column(w):
     return torch.stack([torch.ones(2), w], dim=1)[:, :1] * w.sum()
+
+
+def deformations(pair):
+    """Of the modules for thousands of parameters."""
+    lattice = FreeForm(Grid(pair.grid.extent, (4, 4)))
+    w, energy, motion = lattice.identity(), Bending(lattice, 1e5), lattice.on(pair.grid)
+    problem = Registration(pair.template, pair.reference, pair.grid, lattice, regulariser=energy)
+    changed, flow = Changed.at(problem.at(1.0), w, energy), NeuralODE().on(pair.grid)
+    yield from (lattice, DisplacementField(pair.grid), energy, Elastic(lattice), Hyperelastic(lattice))
+    yield from (motion, motion.derivative(w), *lattice.slopes(pair.grid, w), Band.of(torch.eye(3)))
+    yield from (energy.operator, ModesCG(energy), changed, changed.modes, changed.point(w), flow)
+    yield from (flow.derivative(NeuralODE().identity()), deform(problem, iterations=1))
 
 
 def examples():
@@ -100,6 +117,7 @@ def examples():
         Stage(4, 1, 2, W, 0.5),
         Together(Registration(ONES, ONES, Grid((2.0,), (2,)), Affine(1), outside=0.0).at(1.0)),
     )
+    yield from deformations(pair)
     yield register(pair.template, pair.reference)
     yield taylor_test(square, W)
     yield arclength(Formula(square), 2.0, torch.tensor([2.0]), count=3)
@@ -116,6 +134,8 @@ BASES |= {
     "Run",
     "Listed",
     "Controlled",
+    "Energy",
+    "Lattice",
     "State",
 }
 

@@ -18,12 +18,13 @@ import torch
 from regkit.checks import adjoint_test, taylor_test
 from regkit.data import bumps, hands_phantom, mri, paper_hands
 from regkit.distances import NCC, SSD, Distance
+from regkit.flows import NeuralODE
 from regkit.grid import Grid
 from regkit.optimize import gauss_newton, newton_trust
 from regkit.registration import Registration, at_centres
 from regkit.regularizers import Quadratic
 from regkit.spline import SmoothingBasis, evaluate
-from regkit.transforms import Affine, NeuralODE, Rigid, Transform, Translation
+from regkit.transforms import Affine, Rigid, Transform, Translation
 
 tensor = partial(torch.tensor, dtype=torch.float64)
 
