@@ -20,15 +20,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from regkit._require import require, require_words, tensor
+from regkit._doubts import detail
+from regkit._given import even, given
+from regkit._require import require, require_words
 from regkit.distances import NCC, SSD, Distance, ResidualDistance
 from regkit.grid import Grid
+from regkit.multimodal import NGF, MutualInformation
 from regkit.optimize import levenberg_marquardt, newton_trust
-from regkit.outside import Outside, known
+from regkit.outside import Outside
 from regkit.pyramid import smaller
 from regkit.registered import THETA, Registered, RunnerUp
 from regkit.registration import Registration
@@ -37,6 +39,7 @@ from regkit.starts import Together, descend, fits, settle
 from regkit.transforms import Affine, Rigid, Transform, Translation
 
 TRANSFORMS = {"translation": Translation, "rigid": Rigid, "similarity": Similarity, "affine": Affine}
+DISTANCES = {"ncc": NCC, "ssd": SSD, "ngf": NGF, "mi": MutualInformation}
 FOLLOWED = (4, 2)  # how many minima go on to the second size, the third, …; after these one
 
 
@@ -82,7 +85,8 @@ def register(
             dimensions, or height × width × 3 or 4 in colour, of which the luminance is used.
         reference: the image that stays, likewise; of any size.
         transform: "translation", "rigid", "similarity", "affine", or a ``Transform``.
-        distance: "ncc", "ssd" for equal grey values, or a ``Distance``.
+        distance: "ncc", "ssd" for equal grey values, "ngf" or "mi" for images of two kinds, or a
+            ``Distance``.
         template_grid: the template's box and cells as a ``Grid``, or the sides of its cells; None for 1.
         reference_grid: the same for the reference, in the same unit of length.
         template_mask (of the shape of the template): zero where it does not count. Where an image is
@@ -111,16 +115,20 @@ def register(
                [-1.,  0., 63.],
                [ 0.,  0.,  1.]])
     """
-    require(turns is None or turns >= 1, f"expected at least 1 turn, got {turns}")
+    for name, count in (("turn", turns), ("thread", threads)):
+        usable = count is None or (isinstance(count, int) and count >= 1)
+        require(usable, f"expected at least 1 {name}, or None, got {count!r}")
+    usable = callback is None or callable(callback)
+    require(usable, f"expected a function of the stage as callback, or None, got {callback!r}")
     notes: list[str] = []
-    moved = _read(template, template_grid, template_mask, "template", notes)
-    fixed = _read(reference, reference_grid, reference_mask, "reference", notes)
+    moved = given(template, template_grid, template_mask, "template", notes)
+    fixed = given(reference, reference_grid, reference_mask, "reference", notes)
     dim, other = (image.ndim for image, _, _ in (fixed, moved))
     require(dim == other, f"expected images of the same dimension, got {other}-D and {dim}-D")
     if outside is None:
         outside = (
             "edge"
-            if moved[2] is None and all(_even(image, mask) for image, _, mask in (moved, fixed))
+            if moved[2] is None and all(even(image, mask) for image, _, mask in (moved, fixed))
             else "overlap"
         )
     center = tuple(side / 2 for side in fixed[1].extent)
@@ -140,77 +148,21 @@ def register(
         moved[2],
     )
     with _threads(threads, max(fixed[1].count, moved[1].count)):
-        return _search(problem, turns, callback or _line(), notes)
+        try:
+            return _search(problem, turns, callback or _line(), notes)
+        except torch.linalg.LinAlgError:
+            pass
+    raise ValueError("expected images that overlap, with structure in them, got none: see grids and masks")
 
 
 def _distance(distance: str | Distance) -> Distance:
     if isinstance(distance, Distance):
         return distance
-    require_words(distance=(distance, ("ncc", "ssd")))
-    return NCC() if distance == "ncc" else SSD()
+    require_words(distance=(distance, DISTANCES))
+    return DISTANCES[distance]()
 
 
-# ---- what the user brings
-
-
-def _read(
-    image: Any, grid: Grid | float | Sequence[float] | None, mask: Any, name: str, notes: list[str]
-) -> tuple[Tensor, Grid, Tensor | None]:
-    """Image, grid and mask, checked and of one kind."""
-    if hasattr(image, "convert") and getattr(image, "mode", "") in ("P", "LA", "RGBA", "CMYK", "YCbCr"):
-        image = image.convert("RGB")
-    value = tensor(image, name)
-    require(not value.is_complex(), f"expected {name} of real numbers, got {value.dtype}")
-    value = value.detach().to("cpu" if not value.is_cuda else value.device, torch.float64)
-    if value.ndim == 3 and value.shape[-1] in (3, 4) and min(value.shape[:2]) > 4:
-        value = value[..., :3] @ value.new_tensor([0.299, 0.587, 0.114])
-        notes.append(f"The {name} is in colour: its luminance was used.")
-    require(value.ndim in (2, 3), f"expected {name} in 2 or 3 dimensions, got shape {tuple(value.shape)}")
-    shape = tuple(value.shape)
-    if not isinstance(grid, Grid):
-        sides = np.broadcast_to(1.0 if grid is None else grid, len(shape))
-        grid = Grid(tuple(float(h) * cells for h, cells in zip(sides, shape, strict=True)), shape)
-    require(grid.shape == shape, f"expected {name} of shape {grid.shape}, as its grid, got {shape}")
-    finite = value.isfinite()
-    if mask is not None:
-        mask = tensor(mask, f"{name} mask").to(value)
-        fits = tuple(mask.shape) == shape
-        require(fits, f"expected {name} mask of shape {shape}, got {tuple(mask.shape)}")
-    if not finite.all():
-        mask = finite.to(value) if mask is None else mask * finite
-        notes.append(f"The {name} is not finite in {int((~finite).sum())} cells: they do not count.")
-    seen = value if mask is None else value[mask != 0]
-    require(
-        seen.numel() > 0, f"expected a {name} of which something counts, got a mask that is zero everywhere"
-    )
-    require(seen.max() > seen.min(), f"expected {name} with some structure, got a constant image")
-    return value if mask is None else _filled(torch.where(mask != 0, value, 0.0), mask), grid, mask
-
-
-def _filled(image: Tensor, mask: Tensor) -> Tensor:
-    """Cells that do not count get the mean of those around: blurred, they do not spoil their neighbours."""
-    counts = (mask != 0).to(image)
-    if counts.all():
-        return image
-    size = [cells // 2 + cells % 2 for cells in image.shape]
-    pad = [part for cells in reversed(image.shape) for part in (0, cells % 2)]
-    known, total = (torch.nn.functional.pad(part, pad) for part in (counts * image, counts))
-    axes = tuple(range(1, 2 * image.ndim, 2))
-    known, total = (part.reshape([k for m in size for k in (m, 2)]).mean(axes) for part in (known, total))
-    small = _filled(known / torch.where(total > 0, total, 1), total)
-    for axis, cells in enumerate(image.shape):
-        small = small.repeat_interleave(2, axis).narrow(axis, 0, cells)
-    return torch.where(mask != 0, image, small)
-
-
-def _even(image: Tensor, mask: Tensor | None) -> bool:
-    """Whether the outermost cells vary by less than a quarter of what the image varies by."""
-    counts = known(image, mask)
-    border = counts.clone()
-    border[tuple(slice(1, -1) for _ in image.shape)] = False
-    return bool(border.any()) and bool(
-        image[border].std(correction=0) < 0.25 * image[counts].std(correction=0)
-    )
+# ---- around the search
 
 
 @contextmanager
@@ -338,8 +290,10 @@ def _search(problem: Registration, turns: int | None, callback: Callable, notes:
 
 def _doubts(found: Registered, small: Registration, turns: int | None) -> Iterator[str]:
     """What speaks against the result, in words."""
-    second, scale = found.runner_up, 1.0 if isinstance(found.problem.distance, NCC) else abs(found.before)
-    if second is not None and second.distance - second.best < 0.1 * abs(second.best) + 1e-3 * scale:
+    distance, second = found.problem.distance, found.runner_up
+    scale = 1.0 if isinstance(distance, NCC) else abs(found.before)
+    nothing = float(small.omega.sum()) if isinstance(distance, NGF) else 0.0  # J where no edges are parallel
+    if second is not None and second.distance - second.best < 0.1 * abs(second.best - nothing) + 1e-3 * scale:
         ratio = f"{second.distance:.3g} against {second.best:.3g}"
         yield f"ambiguous: another map is almost as good, a distance of {ratio}: see runner_up"
     if found.overlap < 0.5:
@@ -347,11 +301,17 @@ def _doubts(found: Registered, small: Registration, turns: int | None) -> Iterat
     if fits(found.problem):
         if not found.precision < 0.5:
             yield f"hardly any structure: noise alone moves the map by {found.precision:.2g} cells"
-        if isinstance(found.problem.distance, NCC) and found.after > 0.4:
+        inverted = False
+        if isinstance(distance, NCC) and found.after > 0.4:
             negative = replace(small, reference=-small.reference)
             J = _minimised(negative, _starts(negative, turns), True)[1]
-            if J.min() < 0.5 * found.after:
+            inverted = bool(J.min() < 0.5 * small.at(THETA).loss(found.w))
+            if inverted:
                 yield "contrast inverted: bright in one image is dark in the other"
+        if not inverted and found.after > 0.05 * scale:
+            alike = detail(found.problem, found.warp(), found.points)
+            if alike < 0.3:
+                yield f"these may have nothing in common: their details have a correlation of {alike:.2f}"
     if found.after > found.before + 1e-3 * scale:
         yield f"no better: the distance is {found.after:.3g} with the map and {found.before:.3g} without"
 
@@ -369,8 +329,8 @@ def _minimised(level: Registration, w: Tensor, fast: bool) -> tuple[Tensor, Tens
     objective = level.at(THETA)
     if fast:
         return descend(Together(objective), w, 15, 0.05 * min(level.grid.spacing))
-    residual = isinstance(level.distance, ResidualDistance)
-    method = levenberg_marquardt if residual else newton_trust
+    newton = isinstance(level.distance, NGF) or not isinstance(level.distance, ResidualDistance)
+    method = newton_trust if newton else levenberg_marquardt
     ends = [method(objective, each, iterations=30, xtol=1e-5, ftol=1e-6) for each in w]
     return torch.stack([end.x for end in ends]), torch.tensor([end.loss for end in ends])
 
