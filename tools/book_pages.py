@@ -11,7 +11,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 from regbook.explore.page import once
-from tools import downloads, executed, folds, references, sections, slide_html, teach, times
+from tools import downloads, executed, folds, launch, references, sections, slide_html, teach, times
 from tools.chapters import lessons
 from tools.toc import ROOT
 
@@ -67,6 +67,8 @@ def repair(app: Sphinx, pagename: str, template: str, context: dict[str, Any], d
         if group["label"] == "download-buttons":
             printed = [button for button in group["buttons"] if button["type"] == "javascript"]
             group["buttons"] = [*copies(pagename, context), *printed]
+    if context.get("page_source_suffix") == ".ipynb":
+        context["header_buttons"][:0] = launch.buttons(pagename)
 
 
 def copies(pagename: str, context: dict[str, Any]) -> list[dict[str, str]]:
@@ -90,7 +92,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", repair, priority=900)
     folds.setup(app)
     sections.setup(app)
-    made_by = [Path(module.__file__) for module in (folds, references, sections, slide_html, teach, times)]
+    made_by = [
+        Path(module.__file__) for module in (folds, launch, references, sections, slide_html, teach, times)
+    ]
     made_by += [Path(__file__), *sorted((ROOT / "book" / "_static").iterdir())]
     state = hashlib.sha256(b"".join(path.read_bytes() for path in made_by)).hexdigest()
     # Sphinx forgets what it has read when this number changes, and so does when one of these files changes.
