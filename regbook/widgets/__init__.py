@@ -7,14 +7,18 @@ stills                 what stands in their place where there are no scripts
 spline.js              splines, affine maps and Newton's method: what all share that register
 squared_difference.js  the squared difference of two images
 correlation.js         their normalised cross-correlation over the overlap
+align.js               two pictures, aligned from any start
+pictures.js            reads the pictures of a reader, and writes one
 krylov.js              conjugate gradients and Chebyshev's iteration with their tangents
 coarse_images.js       the equations of super-resolution
 panels.js              several small pictures with axes
 background.js          computes in a worker, or in slices where there is none
+beside.js              calls functions in a worker, or here where there is none
 """
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -22,9 +26,11 @@ from numbers import Real
 
 import numpy as np
 import torch
+from PIL import Image
 
 from regbook.experiments.ch09 import TAILS, Toy
 from regbook.explore import PageWidget, page_widget
+from regbook.explore.frames import base64_text
 from regbook.plots import COLORS, ERROR_COLORS
 from regbook.widgets import stills
 from regkit import coefficients
@@ -160,6 +166,41 @@ def register_by_hand(pair: Pair, theta: float, reach: float, **texts) -> PageWid
     return page_widget(
         _with("register_by_hand", mathematics), data, **{"still": stills.register_by_hand(pair)} | texts
     )
+
+
+def workshop(pairs: Sequence[Mapping], **texts) -> PageWidget:
+    """Two pictures of the reader, chosen, dropped, pasted or photographed, and registered in the page.
+
+    Args:
+        pairs: what is there already, one mapping a pair, with name; says, a sentence or two of what it is;
+            template and reference (rows, columns): uint8, the rows from the top.
+
+    Raises:
+        ValueError: for other keys, or what are no such pictures.
+    """
+    for pair in pairs:
+        _check_keys("a pair", pair, ("name", "says", "template", "reference"))
+        for image in (pair["template"], pair["reference"]):
+            if not (isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 2):
+                raise ValueError(f"expected pictures as arrays uint8 (rows, columns), got {image!r:.80}")
+    if not pairs:
+        raise ValueError("expected a pair to begin with, got none")
+    sent = [
+        {**pair, "template": _png(pair["template"]), "reference": _png(pair["reference"])} for pair in pairs
+    ]
+    job = f"() => ({_script('align')})(({_script('spline')})(), {_script('correlation')})"
+    compute = f"(tell) => ({_script('background')})({job}, null, tell)"
+    call = f"({_script('beside')})({_script('pictures')})"
+    js = _with("workshop", f"({_script('spline')})()", call, compute)
+    data = {"pairs": sent, "error_colors": ERROR_COLORS}
+    return page_widget(js, data, **{"still": stills.workshop(pairs[0])} | texts)
+
+
+def _png(image: np.ndarray) -> str:
+    """The picture as a file, in base64."""
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, format="PNG", optimize=True)
+    return base64_text(stream.getvalue())
 
 
 def differentiated_iterations(

@@ -50,6 +50,17 @@ def register_by_hand(pair: Pair) -> Figure:
     return figure
 
 
+def workshop(pair: Mapping) -> Figure:
+    """The two pictures beside each other."""
+    with matplotlib.rc_context(style()):
+        figure = Figure(figsize=(6.4, 3.2))
+        for axes, name in zip(figure.subplots(1, 2), ("template", "reference"), strict=True):
+            bare(axes)
+            axes.imshow(pair[name], cmap="gray", vmin=0, vmax=255)
+            axes.set_title(name)
+    return figure
+
+
 def differentiated_iterations(
     record: Mapping, exact: Sequence[float], none: Sequence[float], start: tuple[int, int, int]
 ) -> Figure:

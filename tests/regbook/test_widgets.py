@@ -1,6 +1,7 @@
 """The figures that a page computes: what they are given, and what they refuse."""
 
 import base64
+import io
 import json
 import re
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from regbook import records, widgets
 from regbook.experiments import ch09
@@ -126,6 +128,19 @@ def bet(**other):
     return {"says": "a", "place": "b", "verdict": "holds", "why": "c", "numbers": ["1"]} | other
 
 
+def two_pictures(**other):
+    image = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    return {"name": "a", "says": "b", "template": image, "reference": image.T} | other
+
+
+def test_the_pictures_in_the_page_are_the_pictures():
+    """Without a loss, the rows from the top."""
+    (page,) = sent(widgets.workshop([two_pictures()], alt="x"))["pairs"]
+    for name in ("template", "reference"):
+        picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(page[name]))))
+        assert np.array_equal(picture, two_pictures()[name])
+
+
 def test_the_record_in_the_page_is_the_record():
     page, record = sent(iterations()), records.load("differentiating_cg.npz")
     assert np.array_equal(numbers(page["jacobian_error"]), record["jacobian_error"], equal_nan=True)
@@ -191,6 +206,12 @@ def test_the_record_in_the_page_is_the_record():
             "colour of the page, got 'pink'",
         ),
         (lambda: widgets.work_accuracy([{"name": "a"}], 100, alt="x"), "expected a curve with name, color"),
+        (lambda: widgets.workshop([], alt="x"), "expected a pair to begin with, got none"),
+        (lambda: widgets.workshop([{"name": "a"}], alt="x"), "expected a pair with name, says, .* got name"),
+        (
+            lambda: widgets.workshop([two_pictures(reference=np.zeros((9, 9)))], alt="x"),
+            r"expected pictures as arrays uint8 \(rows, columns\), got array",
+        ),
         (lambda: widgets.bets([{"says": "a"}], ["holds"], [], alt="x"), "expected a claim with says, place"),
         (
             lambda: widgets.bets([bet(verdict="perhaps")], ["holds"], ["here"], alt="x"),
