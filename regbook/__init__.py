@@ -9,6 +9,7 @@ figures       what they draw of it, one module a chapter
 practice      the checkers of the exercises, one module a chapter
 assignments   the checkers of the two graded assignments, which test properties on data from a seed
 widgets       the figures that a page computes itself, one function a figure
+batch         many pairs of images into one table, on all cores or a cluster
 meter         how much work something is, counted or timed
 paper         the paper's experiment on super-resolution, and what its code does otherwise
 claims        what the paper claims, and what becomes of each claim
