@@ -176,10 +176,10 @@ class Run:
             self.stop("flat: gradient and Hessian are exactly zero; do the images overlap?")
         elif not math.isfinite(norm):
             self.stop("not finite: NaN or infinity in the gradient")
-        elif norm <= self.atol:
-            self.stop(f"gradient: norm {norm:.1e} ≤ atol = {self.atol:.1e}", True)
         elif norm <= small and self.along_gradient(point) <= 1e4 * self.gtol * small:
             self.stop(f"gradient: norm {norm:.1e} ≤ gtol · J(w₀) = {small:.1e}", True)
+        elif norm <= self.atol:
+            self.stop(f"gradient: norm {norm:.1e} ≤ atol = {self.atol:.1e}", True)
         elif self.promised <= tiny or step <= short:
             length, decrease = self.newton(point)
             if decrease <= tiny:
