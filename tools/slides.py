@@ -22,12 +22,14 @@ from bs4 import BeautifulSoup, Comment, Tag
 
 from tools import slide_files, slide_html
 from tools.chapters import chapters
-from tools.slide_html import BEGIN, DROP, END, clean, inside, sentences, text, trimmed
+from tools.slide_html import BEGIN, DROP, END, clean, inside, sentences, text, trimmed, words
 from tools.slide_notes import Row, Teacher
 from tools.toc import ROOT
 
 HTML = ROOT / "_build" / "html"
 WORDS = 45  # on a slide without a figure, besides its title
+LEAD = 24  # words above a figure
+LEANS = re.compile("(It|Its|They|She|He|Both|And|Which|How|With|Each)\\b")  # on the sentence before
 APART = ("What you will learn", "Exercises", "Take-away", "Further reading")
 
 
@@ -185,13 +187,21 @@ class Deck:
         if not heading and last.kind == "claim" and last.under == block.under and self._near(k):
             last.kind, last.body = "figure", [str(figure)]
         else:
-            title = inside(heading) if heading else block.heading
-            self._add(self._of(block, "figure", title, [str(figure)], name))
+            title, lead = (inside(heading), "") if heading else (block.heading, self._lead(k))
+            self._add(self._of(block, "figure", title, [lead, str(figure)], name))
         slide = self.slides[-1]
         slide.kicker = block.heading if heading else slide.kicker
         slide.notes += [f"<p>{inside(caption)}</p>"] if caption else []
         slide.notes += self._observe(k)
         self.teacher.screen(slide, text(heading) if heading else "")
+
+    def _lead(self, k: int) -> str:
+        """What the text says right before a still figure, if that is short and can stand alone."""
+        before = [b.node for b in self.blocks[max(0, k - 4) : k] if b.under == self.blocks[k].under]
+        paragraph = next((n for n in reversed(before) if isinstance(n, Tag) and n.name == "p"), None)
+        said = sentences(paragraph)[-1] if paragraph else ""
+        alone = said and "<strong>" not in said and not LEANS.match(said) and words(said) <= LEAD
+        return f'<p class="lead">{said}</p>' if alone else ""
 
     def _observe(self, k: int) -> list[str]:
         """The numbered questions after a figure, and what should be seen."""
