@@ -20,11 +20,13 @@ for the hands, where all begin with regkit's affine map. pip install 'regkit[pee
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import math
 import os
 import resource
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -212,7 +214,9 @@ def by_elastix(pair: Pair) -> torch.Tensor:
     _, result = itk.elastix_registration_method(
         fixed, moving, parameter_object=settings, log_to_console=False
     )
-    return from_displacement(pair, itk.array_from_image(itk.transformix_deformation_field(moving, result)))
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):  # it leaves a file where it runs
+        field = itk.array_from_image(itk.transformix_deformation_field(moving, result))
+    return from_displacement(pair, field)
 
 
 def by_simpleitk(pair: Pair, demons: bool = False) -> torch.Tensor:

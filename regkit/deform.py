@@ -23,21 +23,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from regkit._require import require
-from regkit.energies import Energy
+from regkit.distances import NCC, SSD, ResidualDistance
+from regkit.energies import Bending, Energy
+from regkit.freeform import FreeForm
+from regkit.grid import Grid
 from regkit.lattices import Lattice
 from regkit.linear import CG, Solution, Solver
 from regkit.maps import fold_message
 from regkit.operators import FunctionOperator, Map, Operator, columnwise
 from regkit.optimize import gauss_newton
 from regkit.problems import Kind, Objective, Point
-from regkit.pyramid import pyramid
+from regkit.pyramid import smaller
+from regkit.registered import THETA, Registered
 from regkit.registration import Registration
 from regkit.runs import Iteration, Result
 from regkit.separable import product, transposed
@@ -254,8 +258,7 @@ def deform(
         The ``Deformation``.
 
     Raises:
-        ValueError: for a transformation without a lattice, for no energy or one of another lattice,
-            and where ``pyramid`` has one.
+        ValueError: for a transformation without a lattice, for no energy, and for one of another lattice.
 
     Example:
         >>> from regkit import FreeForm, Grid, coefficients, evaluate
@@ -279,7 +282,9 @@ def deform(
     fits = isinstance(energy, Energy) and energy.transform == transform
     require(fits, f"expected an energy of {transform!r}, such as Bending, got {energy!r}")
     levels = _levels(problem) if levels is None else levels
-    problems, like = pyramid(problem, levels), problem.reference
+    problems, like = [problem], problem.reference
+    for _ in range(levels - 1):
+        problems.insert(0, _halved(problems[0]))
     starts = [transform.identity(like.dtype, like.device) if w0 is None else w0.to(like)]
     for level in reversed(problems[1:]):
         starts.insert(0, level.transform.coarsen(starts[0]))
@@ -301,8 +306,67 @@ def deform(
 
 
 def _levels(problem: Registration) -> int:
-    """As many as leave at least 16 cells along every side of both images, and whole numbers of them."""
-    levels, shapes = 1, [cells for grid in problem.grids for cells in grid.shape]
-    while all(cells % 2**levels == 0 and cells // 2**levels >= 16 for cells in shapes):
-        levels += 1
-    return levels
+    """As many as leave at least 16 cells along every side of both images."""
+    return max(1, min(cells for grid in problem.grids for cells in grid.shape).bit_length() - 4)
+
+
+def _halved(problem: Registration) -> Registration:
+    """Images and lattice of half as many cells a side; of an odd number the last is cut off."""
+    twos, energy = [2] * problem.grid.dim, problem.regulariser.coarser(problem.transform.refine)
+    return replace(smaller(problem, twos, twos), transform=energy.transform, regulariser=energy)
+
+
+def bend(found: Registered, strength: float | None = None) -> Registered:
+    """A free-form deformation that begins where an affine registration ended, by ``deform``.
+
+    There is a control point for about eight cells. λ is a share of what the images differ by, with
+    the longest side of the box as the unit of length; where the map folds, it is raised tenfold,
+    thrice at most.
+
+    Args:
+        found: of ``register``, with an affine map.
+        strength: λ of ``Bending``; None for the share 10⁻⁴.
+
+    Returns:
+        ``Registered`` with a ``FreeForm``; a map that folds nevertheless is among its warnings.
+
+    Raises:
+        ValueError: for a distance without a residual.
+
+    Example:
+        >>> from regkit import register
+        >>> from regkit.data import mri
+        >>> image = mri(64)[0]
+        >>> found = bend(register(image, image.roll(2, 0), turns=1))
+        >>> found.transform
+        FreeForm of 8 × 8 cells, p = 242
+    """
+    affine, w, distance = found.transform, found.w, found.problem.distance
+    known = isinstance(distance, ResidualDistance)
+    require(known, f"expected a distance with a residual for a free-form deformation, got {distance}")
+    grid, like = found.problem.grid, found.w
+    cells = tuple(max(4, 4 * round(m / 32)) for m in grid.shape)
+    free = FreeForm(Grid(grid.extent, cells))
+    problem = replace(found.problem, transform=free, regulariser=None)
+    start = free.of(lambda x: affine(w, x), like.dtype, like.device)
+    if strength is None:
+        strength = 1e-4 * _contrast(found) * max(grid.extent) ** 2 / (grid.cell_volume * grid.count)
+    for power in range(4):
+        energy = Bending(free, 10**power * strength, dtype=like.dtype, device=like.device)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it is among those of what is returned
+            end = deform(replace(problem, regulariser=energy), start, theta=THETA)
+        folds = fold_message(end.determinant)
+        if not folds:
+            break
+    after, told = float(problem.at(THETA).loss(end.w)), (*found.warnings, *[folds] * bool(folds))
+    return replace(found, problem=problem, w=end.w, after=after, runner_up=None, warnings=told)
+
+
+def _contrast(found: Registered) -> float:
+    """What the distance would be of images that have nothing in common; if unknown, what it is."""
+    problem = found.problem
+    if isinstance(problem.distance, SSD):
+        omega, image = problem.omega, problem.reference.reshape(-1)
+        return float(omega @ (image - omega @ image / omega.sum()) ** 2)
+    return 2.0 if isinstance(problem.distance, NCC) else abs(found.after)

@@ -26,6 +26,7 @@ from torch import Tensor
 from regkit._doubts import detail
 from regkit._given import even, given
 from regkit._require import require, require_words
+from regkit.deform import bend
 from regkit.distances import NCC, SSD, Distance, ResidualDistance
 from regkit.grid import Grid
 from regkit.multimodal import NGF, MutualInformation
@@ -84,7 +85,8 @@ def register(
         template: the image that is moved: a tensor, an array or an image of PIL, in two or three
             dimensions, or height × width × 3 or 4 in colour, of which the luminance is used.
         reference: the image that stays, likewise; of any size.
-        transform: "translation", "rigid", "similarity", "affine", or a ``Transform``.
+        transform: "translation", "rigid", "similarity", "affine", "freeform" for an affine map and
+            then ``deform.bend``, or a ``Transform``.
         distance: "ncc", "ssd" for equal grey values, "ngf" or "mi" for images of two kinds, or a
             ``Distance``.
         template_grid: the template's box and cells as a ``Grid``, or the sides of its cells; None for 1.
@@ -120,6 +122,7 @@ def register(
         require(usable, f"expected at least 1 {name}, or None, got {count!r}")
     usable = callback is None or callable(callback)
     require(usable, f"expected a function of the stage as callback, or None, got {callback!r}")
+    bent, transform = transform == "freeform", "affine" if transform == "freeform" else transform
     notes: list[str] = []
     moved = given(template, template_grid, template_mask, "template", notes)
     fixed = given(reference, reference_grid, reference_mask, "reference", notes)
@@ -133,7 +136,7 @@ def register(
         )
     center = tuple(side / 2 for side in fixed[1].extent)
     if not isinstance(transform, Transform):
-        require_words(transform=(transform, TRANSFORMS))
+        require_words(transform=(transform, [*TRANSFORMS, "freeform"]))
         transform = TRANSFORMS[transform](dim, center)
     problem = Registration(
         moved[0],
@@ -149,7 +152,8 @@ def register(
     )
     with _threads(threads, max(fixed[1].count, moved[1].count)):
         try:
-            return _search(problem, turns, callback or _line(), notes)
+            found = _search(problem, turns, callback or _line(), notes)
+            return bend(found) if bent else found
         except torch.linalg.LinAlgError:
             pass
     raise ValueError("expected images that overlap, with structure in them, got none: see grids and masks")

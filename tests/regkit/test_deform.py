@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
 
 from regkit.checks import taylor_test
 from regkit.data import hands_phantom, mri
-from regkit.deform import Changed, ModesCG, deform
+from regkit.deform import Changed, ModesCG, bend, deform
 from regkit.energies import Bending, Elastic, Hyperelastic
 from regkit.freeform import DisplacementField, FreeForm
 from regkit.grid import Grid
 from regkit.linear import CG
 from regkit.maps import inverse, landmark_errors
+from regkit.multimodal import MutualInformation
 from regkit.optimize import gauss_newton, newton_trust
+from regkit.register import register
 from regkit.registration import Registration
 from regkit.regularizers import Quadratic
 from regkit.spline import coefficients, evaluate
-from regkit.transforms import Affine
+from regkit.transforms import Affine, Rigid
 
 
 def wave(x: torch.Tensor) -> torch.Tensor:
@@ -168,6 +171,36 @@ def test_one_and_two_threads_compute_the_same(random):
     finally:
         torch.set_num_threads(before)
     assert (found[0] - found[1]).norm() < 1e-12 * found[0].norm()
+
+
+@pytest.mark.parametrize("distance", ["ncc", "ssd"])
+def test_register_bends_a_map(distance):
+    """One call: turned by 30°, moved, and bent by up to 6 mm; sizes that cannot be halved often."""
+    image, grid = mri(128)
+    rigid = Rigid(center=(128.0, 128.0))
+    w = torch.tensor([math.radians(30), 5.0, -3.0], dtype=torch.float64)
+    box = Grid((250.0, 246.0), (125, 123))
+    known = lambda x: rigid(w, wave(x))  # noqa: E731
+    reference = evaluate(coefficients(image, 0.0), grid, known(box.points())).reshape(box.shape)
+    bright = 10 + 2 * reference if distance == "ncc" else reference
+    options = {"distance": distance, "template_grid": grid, "reference_grid": box}
+    straight, found = (register(image, bright, transform=t, **options) for t in ("affine", "freeform"))
+    head = reference.reshape(-1) > 25
+    errors = [(each.points - known(box.points()))[head].norm(dim=1).mean() / 2 for each in (straight, found)]
+    assert errors[1] < 0.2 and errors[1] < 0.3 * errors[0]  # in cells
+    assert found.after < 0.2 * straight.after and found.before == straight.before
+    assert isinstance(found.transform, FreeForm) and "fold" not in "".join(found.warnings)
+    assert found.warp().shape == box.shape and "FreeForm" in repr(found)
+    with pytest.raises(ValueError, match="expected an affine map, got FreeForm"):
+        found.matrix()
+
+
+def test_bending_wants_a_residual():
+    image = mri(32)[0]
+    found = register(image, image, turns=1)
+    found = replace(found, problem=replace(found.problem, distance=MutualInformation()))
+    with pytest.raises(ValueError, match=r"expected a distance with a residual .*, got MutualInformation"):
+        bend(found)
 
 
 def test_what_does_not_fit_is_refused():
