@@ -41,7 +41,8 @@ from regkit.transforms import Affine, Rigid, Transform, Translation
 
 TRANSFORMS = {"translation": Translation, "rigid": Rigid, "similarity": Similarity, "affine": Affine}
 DISTANCES = {"ncc": NCC, "ssd": SSD, "ngf": NGF, "mi": MutualInformation}
-FOLLOWED = (4, 2)  # how many minima go on to the second size, the third, …; after these one
+THETAS = (1.0, 0.5, 0.3)  # from the smallest images on
+FOLLOWED = 8  # a half, a quarter, … of so many minima go on, if J is at most twice the best
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,12 +278,12 @@ def _search(problem: Registration, turns: int | None, callback: Callable, notes:
         if fast and 1 < number == len(levels):
             w = _settled(level, w[0])[None]
         else:
-            w, J = _minimised(level, w, fast)
+            w, J = _minimised(level, w, fast, THETAS[min(number, len(THETAS)) - 1])
             order = _distinct(level, w, J)
             if len(order) > 1:
                 runner_up = RunnerUp(w[order[1]], float(J[order[1]]), float(J[order[0]]))
-            kept = FOLLOWED[number - 1] if number <= len(FOLLOWED) else 1
-            w = w[order[:kept]]
+            near = [k for k in order if J[k] - J[order[0]] <= abs(J[order[0]])]
+            w = w[near[: max(1, FOLLOWED >> number)]]
         if callback(Stage(level.grid.count, number, len(levels), w[0], time.perf_counter() - began)):
             break
     finest = problem.at(THETA)
@@ -329,10 +330,10 @@ def _settled(level: Registration, w: Tensor) -> Tensor:
     return end
 
 
-def _minimised(level: Registration, w: Tensor, fast: bool) -> tuple[Tensor, Tensor]:
-    objective = level.at(THETA)
+def _minimised(level: Registration, w: Tensor, fast: bool, theta: float = THETA) -> tuple[Tensor, Tensor]:
+    objective = level.at(theta)
     if fast:
-        return descend(Together(objective), w, 15, 0.05 * min(level.grid.spacing))
+        return descend(Together(objective), w, 10, 0.05 * min(level.grid.spacing))
     newton = isinstance(level.distance, NGF) or not isinstance(level.distance, ResidualDistance)
     method = newton_trust if newton else levenberg_marquardt
     ends = [method(objective, each, iterations=30, xtol=1e-5, ftol=1e-6) for each in w]

@@ -20,12 +20,17 @@ cells: under a map that stretches, the two no longer match, and the minimiser is
 smoothing the noise of the gradient is large. So the images are compared as they are, and the
 equations of least squares are weighted with a gradient that is smooth:
 
-    Σ ωᵢ (∂yᵢ/∂w)ᵀ A⁻ᵀ∇Rᵢ (T(yᵢ) − Rᵢ) = 0.
+    Σ ωᵢ (∂yᵢ/∂w)ᵀ A⁻ᵀ mᵢ∇Rᵢ (T(yᵢ) − Rᵢ) = 0.
 
-At the solution ∇R = Aᵀ∇T but for noise, and the reference's gradient is known on its grid once and for
-all: an iteration needs T alone. Weights that are wrong by a little cost a little precision, but
-bring no bias. In statistics this is the method of instrumental variables. For ``NCC`` T(y) is first
-fitted to R by a brightness and a contrast.
+At the solution ∇R = ∇(T∘y) = Aᵀ∇T but for noise, and the reference's gradient is known on its grid once
+and for all: an iteration needs T alone. Weights that are wrong by a little cost a little precision, but
+bring no bias. In statistics this is the method of instrumental variables.
+
+The factor m keeps out places where ∇R is mostly noise, which are many: the empty background is. The
+noises of the two images have nothing to do with each other, so that the mean of ∇R·∇(T∘y) over some
+cells around is the signal's alone, and that of |∇R|² contains noise: m is their ratio, between 0 and 1.
+By the same token the variance of the map is as V/S², with V = Σω|m∇R|² and S = Σωm∇R·∇(T∘y); of a small
+and a larger θ the better one is taken. For ``NCC`` T(y) is fitted to R by a brightness and a contrast.
 
 Source:
     Baker & Matthews (2004), section 3.2, https://doi.org/10.1023/B:VISI.0000011205.11775.fd
@@ -45,6 +50,8 @@ from regkit.outside import share
 from regkit.registration import Objective, Registration, at_centres
 from regkit.spline import _POINTS_AT_ONCE, _derivatives, _neighbours, evaluate
 from regkit.transforms import Affine
+
+THETAS = (0.1, 1.0)  # of the weights at the end: one of them is chosen
 
 
 def fits(problem: Registration) -> bool:
@@ -224,15 +231,19 @@ def descend(
 
 
 def settle(
-    problem: Registration, w: Tensor, theta: float = 1.0, iterations: int = 10, tolerance: float = 1e-3
+    problem: Registration,
+    w: Tensor,
+    theta: float | None = None,
+    iterations: int = 12,
+    tolerance: float = 1e-3,
 ) -> Tensor:
     """The solution of the weighted equations near w, see the module.
 
     Args:
         problem: a registration that ``fits``.
         w (p,): a start that is right to about a cell.
-        theta: how much the weights are smoothed.
-        iterations: at most; each costs one evaluation of the template, without derivatives.
+        theta: how much the weights are smoothed; None for the θ that promises the smallest error.
+        iterations: at most; each but the first costs one evaluation of the template without derivatives.
         tolerance (cells): of the last step's length.
 
     Returns:
@@ -249,49 +260,99 @@ def settle(
     known = fits(problem)
     require(known, f"expected SSD or NCC, an affine map and no regulariser, got {problem!r}")
     transform: Affine = problem.transform
-    d, grid, motion, omega, start = problem.grid.dim, problem.grids[1], problem.motion, problem.omega, w
-    sharp, s = problem.bases[0].coefficients(0.0), problem.reference.reshape(-1)
-    smooth, plain = (problem.bases[1].coefficients(value) for value in (theta, 0.0))
-    z, one = motion._extended, torch.ones_like(s)
-    weigh, slopes = (
-        torch.cat([at_centres(c, k) / h * z for k, h in enumerate(problem.grid.spacing)])[_order(d)]
-        for c in (smooth, plain)
+    d, motion, start, cell = problem.grid.dim, problem.motion, w, min(problem.grid.spacing)
+    sharp, z = problem.bases[0].coefficients(0.0), problem.motion._extended
+    q, c = (
+        d * d + d,
+        [problem.bases[1].coefficients(each) for each in (THETAS if theta is None else (theta,))],
     )
-    fitted = isinstance(problem.distance, NCC)
+    slopes = [
+        torch.stack([at_centres(each, k) / h for k, h in enumerate(problem.grid.spacing)]) for each in c
+    ]
     # beside the gradient the smooth reference and 1: they weigh the equations of contrast and brightness
-    rows = torch.cat([weigh, torch.stack([at_centres(smooth) + problem.beyond[1], one])])
-    columns = torch.cat([slopes, torch.stack([s, one])])
-    tolerance, last = tolerance * min(problem.grid.spacing), math.inf
-    q, H = d * d + d, None
-    lengths = z @ z.T / len(s)
+    beside = torch.stack([at_centres(c[-1]) + problem.beyond[1], torch.ones_like(z[0])])
+    lengths, last, moved, made = z @ z.T / z.shape[1], math.inf, 0.0, None
     for _ in range(iterations):
-        y = motion(w)
-        t = evaluate(sharp, grid, y, 0, problem.beyond[0])
-        weights = omega if problem.cover is None else omega * share(evaluate(problem.cover, grid, y))
-        if H is None or problem.cover is not None:
-            H = (rows * weights) @ columns.T
-        products = rows @ (weights * torch.stack([t, s])).T
-        if fitted:
-            D = H[q:, q:]
-            contrast, brightness = torch.linalg.solve(D, products[q:, 0])
-            residual = (products[:q, 0] - H[:q, q:] @ torch.stack([contrast, brightness])) / contrast
-            M = H[:q, :q] - H[:q, q:] @ torch.linalg.solve(D, H[q:, :q])
+        if made is None or moved > 0.1 * cell >= last:  # the weights were made elsewhere, and now it is near
+            made, t, weights = _equations(problem, sharp, w, slopes, beside)
+            moved, last = 0.0, math.inf
         else:
-            residual, M = products[:q, 0] - products[:q, 1], H[:q, :q]
+            t = evaluate(sharp, problem.grids[1], motion(w), 0, problem.beyond[0])
+            weights = _weights(problem, w)
+        rows, H, levels = made
+        a, b = rows @ (weights * t), rows @ (weights * levels).T
+        if isinstance(problem.distance, NCC):
+            part = torch.linalg.solve(b[q:], torch.cat([a[q:, None], H[q:, :q]], 1))
+            residual, M = a[:q] - b[:q] @ part[:, 0], H[:q, :q] - b[:q] @ part[:, 1:]
+        else:
+            residual, M = a[:q] - b[:q, 0], H[:q, :q]
         A, E = transform.split(w)[0], transform.lift(w, 1)
         turn = torch.linalg.inv(A).T.contiguous()
-        L = torch.block_diag(torch.kron(turn, torch.eye(d).to(turn)), turn)  # of (∇R zᵀ, ∇R) to A⁻ᵀ of it
-        L = L if E is None else E.T @ L
-        step = -torch.linalg.solve(L @ M @ L.T, L @ residual)
-        a = step if E is None else E @ step
-        move = torch.cat([a[: d * d].reshape(d, d), a[d * d :, None]], 1)
+        L = torch.block_diag(torch.kron(turn, torch.eye(d).to(turn)), turn)  # from (∇R zᵀ, ∇R) to A⁻ᵀ of it
+        E = torch.eye(q).to(L) if E is None else E
+        step = -torch.linalg.solve_ex(E.T @ L @ M @ E, E.T @ L @ residual)[0]
+        move = E @ step
+        move = torch.cat([move[: d * d].reshape(d, d), move[d * d :, None]], 1)
         length = float(((move @ lengths) * move).sum().clamp(min=0).sqrt())
         if not length < 2 * last:
             break
-        w, last = w + step, length
-        if length <= tolerance:
+        w, last, moved = w + step, length, moved + length
+        if length <= tolerance * cell and moved <= 0.1 * cell:
             return w
     return start
+
+
+def _equations(problem: Registration, sharp: Tensor, w: Tensor, slopes: list[Tensor], beside: Tensor):
+    """What stays for some steps from w on, and T and the weights there.
+
+    That is the rows with which residuals are multiplied, (d² + d + 2, n), their products with the derivatives
+    of T(y) by (A, b), and the reference and 1, (2, n).
+    """
+    s, z, order = problem.reference.reshape(-1), problem.motion._extended, _order(problem.grid.dim)
+    t, slope = evaluate(sharp, problem.grids[1], problem.motion(w), 1, problem.beyond[0])
+    weights, levels = _weights(problem, w), torch.stack([s, torch.ones_like(s)])
+    fitted = isinstance(problem.distance, NCC)
+    contrast = torch.linalg.solve((beside * weights) @ levels.T, beside @ (weights * t))[0] if fitted else 1.0
+    pulled = (slope @ problem.transform.split(w)[0]).T / contrast  # ∇(T∘y), which is ∇R but for noise
+    smooth = _instruments(problem, pulled, weights, slopes)
+    rows = torch.cat([(smooth[:, None] * z).flatten(0, 1)[order], beside])
+    columns = torch.cat([(slope.T[:, None] * z).flatten(0, 1)[order], levels])
+    return (rows, (rows * weights) @ columns.T, levels), t, weights
+
+
+def _weights(problem: Registration, w: Tensor) -> Tensor:
+    """ω, times what overlaps, (n,)."""
+    if problem.cover is None:
+        return problem.omega
+    return problem.omega * share(evaluate(problem.cover, problem.grids[1], problem.motion(w)))
+
+
+def _instruments(problem: Registration, pulled: Tensor, weights: Tensor, slopes: list[Tensor]) -> Tensor:
+    """The weights m∇R of the equations (d, n), for the θ with the smallest σ²V/S², see the module."""
+    found = []
+    for slope in slopes:
+        both = torch.stack([weights * slope * pulled, weights * slope * slope]).sum(1)
+        shared, all = (_local_mean(part.reshape(problem.grid.shape)) for part in both)
+        smooth = (shared / torch.where(all > 0, all, 1)).clamp(0, 1).reshape(-1) * slope
+        error = (weights * smooth * smooth).sum() / (weights * smooth * pulled).sum() ** 2
+        found.append((float(error.nan_to_num(math.inf)), smooth))
+    return min(found, key=lambda each: each[0])[1]
+
+
+def _local_mean(image: Tensor, cells: int = 7) -> Tensor:
+    """Means over cubes of so many cells a side, as far as they lie in the image."""
+    for axis in range(image.ndim):
+        lines = image.movedim(axis, -1)
+        means = torch.nn.functional.avg_pool1d(
+            lines.flatten(0, -2)[:, None] if image.ndim > 1 else lines[None, None],
+            cells,
+            1,
+            cells // 2,
+            False,
+            False,
+        )
+        image = means.reshape(lines.shape).movedim(-1, axis)
+    return image
 
 
 def _order(d: int) -> list[int]:
