@@ -129,6 +129,11 @@ def register(
     fixed = given(reference, reference_grid, reference_mask, "reference", notes)
     dim, other = (image.ndim for image, _, _ in (fixed, moved))
     require(dim == other, f"expected images of the same dimension, got {other}-D and {dim}-D")
+    sides = [max(grid.extent) for _, grid, _ in (moved, fixed)]
+    message = (
+        f"expected images that overlap, with structure in them, got boxes {sides[0]:g} and {sides[1]:g} wide"
+    )
+    require(1e-3 < sides[0] / sides[1] < 1e3, f"{message}: in one unit of length?")
     if outside is None:
         outside = (
             "edge"
@@ -298,7 +303,7 @@ def _doubts(found: Registered, small: Registration, turns: int | None) -> Iterat
     distance, second = found.problem.distance, found.runner_up
     scale = 1.0 if isinstance(distance, NCC) else abs(found.before)
     nothing = float(small.omega.sum()) if isinstance(distance, NGF) else 0.0  # J where no edges are parallel
-    if second is not None and second.distance - second.best < 0.1 * abs(second.best - nothing) + 1e-3 * scale:
+    if second is not None and second.distance - second.best < 0.1 * abs(second.best - nothing) + 1e-4 * scale:
         ratio = f"{second.distance:.3g} against {second.best:.3g}"
         yield f"ambiguous: another map is almost as good, a distance of {ratio}: see runner_up"
     if found.overlap < 0.5:
