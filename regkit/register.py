@@ -133,7 +133,7 @@ def register(
     message = (
         f"expected images that overlap, with structure in them, got boxes {sides[0]:g} and {sides[1]:g} wide"
     )
-    require(1e-3 < sides[0] / sides[1] < 1e3, f"{message}: in one unit of length?")
+    require(1e-4 < sides[0] / sides[1] < 1e4, f"{message}: in one unit of length?")
     if outside is None:
         outside = (
             "edge"
@@ -303,7 +303,10 @@ def _doubts(found: Registered, small: Registration, turns: int | None) -> Iterat
     distance, second = found.problem.distance, found.runner_up
     scale = 1.0 if isinstance(distance, NCC) else abs(found.before)
     nothing = float(small.omega.sum()) if isinstance(distance, NGF) else 0.0  # J where no edges are parallel
-    if second is not None and second.distance - second.best < 0.1 * abs(second.best - nothing) + 1e-4 * scale:
+    share, least = (0.5, 5e-4) if isinstance(distance, NCC) else (0.1, 1e-3)
+    if second is not None and (
+        second.distance - second.best < share * abs(second.best - nothing) + least * scale
+    ):
         ratio = f"{second.distance:.3g} against {second.best:.3g}"
         yield f"ambiguous: another map is almost as good, a distance of {ratio}: see runner_up"
     if found.overlap < 0.5:
