@@ -52,7 +52,10 @@ def main() -> None:
     done = pages()
     downloads.write()
     downloads.write_students(student.build())
-    slides.write()
+    try:
+        slides.write()
+    except ValueError as error:
+        sys.exit(f"A chapter's slides cannot be made: {error}")
     if not done:
         sys.exit("A page has a fault, see above; the pages are in _build/html all the same.")
 

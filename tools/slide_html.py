@@ -132,9 +132,15 @@ def feedback(folds: list[Tag]) -> str:
 
 
 def exercise(article: Tag, number: str) -> tuple[str, list[str]]:
-    """Number and kind of an exercise, and its text, with code that is given and without any answer."""
+    """Number and kind of an exercise, and its text, with code that is given and without any answer.
+
+    Raises: ValueError if the chapter has no such exercise.
+    """
     begins = re.compile(rf"{re.escape(number)} \(")
-    paragraph = next(p for p in article.find_all("p") if p.strong and begins.match(text(p.strong)))
+    begun = [p for p in article.find_all("p") if p.strong and begins.match(text(p.strong))]
+    if not begun:
+        raise ValueError(f"expected exercise {number}, which the plan names, in the chapter")
+    paragraph = begun[0]
     said = sentences(paragraph)
     body = [f"<p>{' '.join(said[1:])}</p>"]
     for after in paragraph.find_next_siblings():

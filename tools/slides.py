@@ -282,7 +282,9 @@ class Deck:
             body = [clean(listed) if listed else f"<p>{trimmed(own[0].node, 2 * WORDS)}</p>"]
         if not body:
             return []
-        return [Slide("text", own[0].heading, body, own[0].under, own[0].part, row=row.number)]
+        slide = self._of(own[0], "text", own[0].heading, body)
+        slide.row = row.number
+        return [slide]
 
     # ------------------------------------------------------------------------------ small helpers
 

@@ -198,6 +198,11 @@ def test_sentences_keep_their_markup(paragraph: str, said: list[str]):
     assert slide_html.sentences(soup(paragraph).p) == said
 
 
+def test_an_exercise_that_is_not_there_is_told():
+    with pytest.raises(ValueError, match=r"expected exercise 9\.9, which the plan names"):
+        slide_html.exercise(soup(PAGE), "9.9")
+
+
 def test_what_is_cut_does_not_end_with_what_it_announces():
     paragraph = soup("<p>One two. How many? Three four five six.</p>").p
     assert slide_html.trimmed(paragraph, 5) == "One two."
