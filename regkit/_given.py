@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from regkit._require import require, tensor
+from regkit.files import read
 from regkit.grid import Grid
 from regkit.outside import known
 
@@ -18,6 +20,9 @@ def given(
     image: Any, grid: Grid | float | Sequence[float] | None, mask: Any, name: str, notes: list[str]
 ) -> tuple[Tensor, Grid, Tensor | None]:
     """Image, grid and mask, checked and of one kind."""
+    if isinstance(image, str | Path):
+        image, own = read(image)
+        grid = own if grid is None else grid
     if hasattr(image, "convert") and getattr(image, "mode", "") in ("P", "LA", "RGBA", "CMYK", "YCbCr"):
         image = image.convert("RGB")
     if isinstance(image, np.ma.MaskedArray):

@@ -83,14 +83,16 @@ def register(
     Brightness and contrast may differ. No start is needed: in the plane any rotation is found.
 
     Args:
-        template: the image that is moved: a tensor, an array or an image of PIL, in two or three
-            dimensions, or height × width × 3 or 4 in colour, of which the luminance is used.
+        template: the image that is moved: a tensor, an array, an image of PIL or the name of a file that
+            ``files.read`` can read, in two or three dimensions, or height × width × 3 or 4 in colour, of
+            which the luminance is used.
         reference: the image that stays, likewise; of any size.
         transform: "translation", "rigid", "similarity", "affine", "freeform" for an affine map and
             then ``deform.bend``, or a ``Transform``.
         distance: "ncc", "ssd" for equal grey values, "ngf" or "mi" for images of two kinds, or a
             ``Distance``.
-        template_grid: the template's box and cells as a ``Grid``, or the sides of its cells; None for 1.
+        template_grid: the template's box and cells as a ``Grid``, or the sides of its cells; None for
+            what the file says, or else 1.
         reference_grid: the same for the reference, in the same unit of length.
         template_mask (of the shape of the template): zero where it does not count. Where an image is
             NaN, it never counts.

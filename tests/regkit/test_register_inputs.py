@@ -108,7 +108,6 @@ NO_IMAGES = {
     "four axes": (np.zeros((4, 4, 4, 4)), "in 2 or 3 dimensions, got shape (4, 4, 4, 4)"),
     "a number": (3.0, "in 2 or 3 dimensions, got shape ()"),
     "nothing": (None, "as a tensor, an array or a list of numbers, got NoneType"),
-    "a path": ("scan.png", "as a tensor, an array or a list of numbers, got str"),
     "strings": (np.array([["a", "b"]]), "as a tensor, an array or a list of numbers, got ndarray"),
     "objects": (np.array([[1, None]], dtype=object), "as a tensor, an array or a list of numbers"),
     "ragged": ([[1, 2], [3]], "as a tensor, an array or a list of numbers, got list"),
