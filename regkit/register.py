@@ -83,33 +83,33 @@ def register(
     Brightness and contrast may differ. No start is needed: in the plane any rotation is found.
 
     Args:
-        template: the image that is moved: a tensor, an array, an image of PIL or the name of a file that
-            ``files.read`` can read, in two or three dimensions, or height × width × 3 or 4 in colour, of
-            which the luminance is used.
+        template: the image that is moved: a tensor, an array, an image of PIL or the name of a file
+            that ``files.read`` can read, in two or three dimensions, or height × width × 3 or 4 in
+            colour, of which the luminance is used.
         reference: the image that stays, likewise; of any size.
         transform: "translation", "rigid", "similarity", "affine", "freeform" for an affine map and
             then ``deform.bend``, or a ``Transform``.
-        distance: "ncc", "ssd" for equal grey values, "ngf" or "mi" for images of two kinds, or a
-            ``Distance``.
-        template_grid: the template's box and cells as a ``Grid``, or the sides of its cells; None for
-            what the file says, or else 1.
+        distance: "ncc", "ssd" for equal grey values, "ngf" or "mi" for images of two kinds,
+            or a ``Distance``.
+        template_grid: the template's box and cells as a ``Grid``, or the sides of its cells; None
+            for what the file says, or else 1.
         reference_grid: the same for the reference, in the same unit of length.
-        template_mask (of the shape of the template): zero where it does not count. Where an image is
-            NaN, it never counts.
+        template_mask (of the shape of the template): zero where it does not count. Where an image
+            is NaN, it never counts.
         reference_mask (of the shape of the reference): the same.
-        outside: what the images are beyond their boxes, see ``outside``. None for "edge" where the borders
-            of both are even, and "overlap" else.
+        outside: what the images are beyond their boxes, see ``outside``. None for "edge" where the
+            borders of both are even, and "overlap" else.
         turns: how many turns are tried; None for 12 in the plane and 24 in space, 1 for none.
         threads: of the processor; None for one where images are small. The setting is restored.
-        callback: gets a ``Stage`` after each size, and ends the search by returning True. Without one, a
-            line on the terminal tells what takes longer than two seconds.
+        callback: gets a ``Stage`` after each size, and ends the search by returning True. Without
+            one, a line on the terminal tells what takes longer than two seconds.
 
     Returns:
         ``Registered``: the map, what it does to images, and how good it is.
 
     Raises:
-        ValueError: for an image that is none, is constant, or is all masked; and for grids and masks that
-            do not fit.
+        ValueError: for an image that is none, is constant, or is all masked; and for grids and
+            masks that do not fit.
 
     Example:
         >>> from regkit.data import hands_phantom

@@ -98,9 +98,9 @@ class Registered:
     def precision(self) -> float:
         """How far, in cells, the map is off as noise alone would have it: a root mean square over the object.
 
-        As in any least squares the covariance of w is (JᵀJ)⁻¹ times the mean of the squared residuals,
-        these without smoothing. Points count as far as the reference differs there from what it is
-        beyond its box. Only for ``SSD`` and ``NCC`` and affine maps.
+        As in any least squares the covariance of w is (JᵀJ)⁻¹ times the mean of the squared
+        residuals, these without smoothing. Points count as far as the reference differs there from
+        what it is beyond its box. Only for ``SSD`` and ``NCC`` and affine maps.
         """
         problem, count = self.problem, (self.problem.omega > 0).sum()
         H = Together(problem.at(THETA))(self.w[None])[2][0]
@@ -150,8 +150,9 @@ class Registered:
         """An image that lies on the template, moved onto the cells of the reference.
 
         Args:
-            image (cells, or cells with a last axis of colours): the template, if None; or any other image of
-                the same box, with as many cells as it likes. A tensor, or anything that NumPy knows.
+            image (cells, or cells with a last axis of colours): the template, if None; or any other
+                image of the same box, with as many cells as it likes. A tensor, or anything that
+                NumPy knows.
             nearest: the value of the nearest cell, which labels need; else a cubic spline.
             outside: the value beyond the box.
 

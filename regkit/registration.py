@@ -39,7 +39,7 @@ from regkit.operators import Diagonal, LowRankUpdate, Operator
 from regkit.outside import Outside, Overlap, completed, cover, known, padding, warn_of_bright_border
 from regkit.problems import Kind
 from regkit.regularizers import Regulariser
-from regkit.spline import SmoothingBasis, evaluate
+from regkit.spline import SmoothingBasis, at_centres, evaluate
 from regkit.transforms import Affine, Transform
 
 Method = Literal["closed", "autodiff"]
@@ -185,16 +185,6 @@ class Registration:
     def gradient_theta(self, w: torch.Tensor, theta: float | torch.Tensor) -> torch.Tensor:
         """∂/∂θ ∇J(w; θ), (p,), exact."""
         return self.at(theta).gradient_theta(w)
-
-
-def at_centres(c: torch.Tensor, along: int | None = None) -> torch.Tensor:
-    """The spline with coefficients c at all cell centres, (n,), b is 1, 4, 1; or its slope along an axis."""
-    for axis, cells in enumerate(c.shape):
-        value, left, right = (0 * c, -3, 3) if axis == along else (4 * c, 1, 1)
-        value.narrow(axis, 1, cells - 1).add_(c.narrow(axis, 0, cells - 1), alpha=left)
-        value.narrow(axis, 0, cells - 1).add_(c.narrow(axis, 1, cells - 1), alpha=right)
-        c = value
-    return c.reshape(-1)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -15,8 +15,8 @@ from regkit.transforms import Rigid
 class Similarity(Rigid):
     """y = e^σ R (x − c) + c + b with a rotation R: angles are kept, lengths all change by one factor.
 
-    In the plane w = (angle, σ, b), p = 4; in space w = (α, β, γ, σ, b), p = 7. Angles and R are those
-    of ``Rigid``.
+    In the plane w = (angle, σ, b), p = 4; in space w = (α, β, γ, σ, b), p = 7. Angles and R are
+    those of ``Rigid``.
 
     Args:
         dim: the number of dimensions d, 2 or 3.

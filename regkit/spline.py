@@ -378,3 +378,21 @@ def evaluate(
         return value, gradient.T
     hessian = torch.stack([partial[tuple(map(add, e, f))] for e in unit for f in unit])
     return value, gradient.T, (hessian.reshape(grid.dim, grid.dim, -1) / (h[:, None] * h)).movedim(-1, 0)
+
+
+def at_centres(c: torch.Tensor, along: int | None = None) -> torch.Tensor:
+    """A spline at all cell centres, where b is 1, 4, 1; or its slope along an axis.
+
+    Args:
+        c (n₁, …, n_d): its coefficients.
+        along: the axis of the slope, or None for values.
+
+    Returns:
+        (n,)
+    """
+    for axis, cells in enumerate(c.shape):
+        value, left, right = (0 * c, -3, 3) if axis == along else (4 * c, 1, 1)
+        value.narrow(axis, 1, cells - 1).add_(c.narrow(axis, 0, cells - 1), alpha=left)
+        value.narrow(axis, 0, cells - 1).add_(c.narrow(axis, 1, cells - 1), alpha=right)
+        c = value
+    return c.reshape(-1)

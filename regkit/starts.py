@@ -15,22 +15,23 @@ t are the values of the moved template, s those of the reference. With C = XWX�
 Points are taken in portions that stay in the processor's cache: X is never stored. For
 ``outside="overlap"`` the weights depend on w; here they are kept for the length of a step.
 
-**The end.** Both images are noisy. Smoothing them by θ takes away noise, but it blurs each in its own
-cells: under a map that stretches, the two no longer match, and the minimiser is off. Without
+**The end.** Both images are noisy. Smoothing them by θ takes away noise, but it blurs each in its
+own cells: under a map that stretches, the two no longer match, and the minimiser is off. Without
 smoothing the noise of the gradient is large. So the images are compared as they are, and the
 equations of least squares are weighted with a gradient that is smooth:
 
     Σ ωᵢ (∂yᵢ/∂w)ᵀ A⁻ᵀ mᵢ∇Rᵢ (T(yᵢ) − Rᵢ) = 0.
 
-At the solution ∇R = ∇(T∘y) = Aᵀ∇T but for noise, and the reference's gradient is known on its grid once
-and for all: an iteration needs T alone. Weights that are wrong by a little cost a little precision, but
-bring no bias. In statistics this is the method of instrumental variables.
+At the solution ∇R = ∇(T∘y) = Aᵀ∇T but for noise, and the reference's gradient is known on its grid
+once and for all: an iteration needs T alone. Weights that are wrong by a little cost a little
+precision, but bring no bias. In statistics this is the method of instrumental variables.
 
 The factor m keeps out places where ∇R is mostly noise, which are many: the empty background is. The
 noises of the two images have nothing to do with each other, so that the mean of ∇R·∇(T∘y) over some
-cells around is the signal's alone, and that of |∇R|² contains noise: m is their ratio, between 0 and 1.
-By the same token the variance of the map is as V/S², with V = Σω|m∇R|² and S = Σωm∇R·∇(T∘y); of a small
-and a larger θ the better one is taken. For ``NCC`` T(y) is fitted to R by a brightness and a contrast.
+cells around is the signal's alone, and that of |∇R|² contains noise: m is their ratio, between 0
+and 1. By the same token the variance of the map is as V/S², with V = Σω|m∇R|² and S = Σωm∇R·∇(T∘y);
+of a small and a larger θ the better one is taken. For ``NCC`` T(y) is fitted to R by a brightness
+and a contrast.
 
 Source:
     Baker & Matthews (2004), section 3.2, https://doi.org/10.1023/B:VISI.0000011205.11775.fd
@@ -47,8 +48,8 @@ from torch import Tensor
 from regkit._require import require
 from regkit.distances import NCC, SSD
 from regkit.outside import share
-from regkit.registration import Objective, Registration, at_centres
-from regkit.spline import _POINTS_AT_ONCE, _derivatives, _neighbours, evaluate
+from regkit.registration import Objective, Registration
+from regkit.spline import _POINTS_AT_ONCE, _derivatives, _neighbours, at_centres, evaluate
 from regkit.transforms import Affine
 
 THETAS = (0.1, 1.0)  # of the weights at the end: one of them is chosen
@@ -305,8 +306,8 @@ def settle(
 def _equations(problem: Registration, sharp: Tensor, w: Tensor, slopes: list[Tensor], beside: Tensor):
     """What stays for some steps from w on, and T and the weights there.
 
-    That is the rows with which residuals are multiplied, (d² + d + 2, n), their products with the derivatives
-    of T(y) by (A, b), and the reference and 1, (2, n).
+    That is the rows with which residuals are multiplied, (d² + d + 2, n), their products with the
+    derivatives of T(y) by (A, b), and the reference and 1, (2, n).
     """
     s, z, order = problem.reference.reshape(-1), problem.motion._extended, _order(problem.grid.dim)
     t, slope = evaluate(sharp, problem.grids[1], problem.motion(w), 1, problem.beyond[0])

@@ -21,9 +21,9 @@ from regkit.distances import NCC, SSD, Distance
 from regkit.flows import NeuralODE
 from regkit.grid import Grid
 from regkit.optimize import gauss_newton, newton_trust
-from regkit.registration import Registration, at_centres
+from regkit.registration import Registration
 from regkit.regularizers import Quadratic
-from regkit.spline import SmoothingBasis, evaluate
+from regkit.spline import SmoothingBasis, at_centres, evaluate
 from regkit.transforms import Affine, Rigid, Transform, Translation
 
 tensor = partial(torch.tensor, dtype=torch.float64)
