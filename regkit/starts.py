@@ -47,7 +47,7 @@ from torch import Tensor
 
 from regkit._require import require
 from regkit.distances import NCC, SSD
-from regkit.outside import share
+from regkit.outside import known, share
 from regkit.registration import Objective, Registration
 from regkit.spline import _POINTS_AT_ONCE, _derivatives, _neighbours, at_centres, evaluate
 from regkit.transforms import Affine
@@ -91,8 +91,7 @@ class Together:
 
     def __init__(self, objective: Objective):
         self.objective, problem = objective, objective.problem
-        known = fits(problem)
-        require(known, f"expected SSD or NCC, an affine map and no regulariser, got {problem!r}")
+        require(fits(problem), f"expected SSD or NCC, an affine map and no regulariser, got {problem!r}")
         self.transform: Affine = problem.transform
         grid, counts = problem.grids[1], problem.omega != 0
         images = [objective.coefficients] + ([] if problem.cover is None else [problem.cover])
@@ -101,9 +100,8 @@ class Together:
         z, s, omega = problem.motion._extended, objective.reference, problem.omega
         if not counts.all():
             z, s, omega = z[:, counts], s[counts], omega[counts]
-        # Grey values less a constant: sums of squares then lose no digits to it.
-        self._base = (omega @ s) / omega.sum()
-        self.z, self._s, self._omega = z, s - self._base, omega
+        self._beyond, base = _bases(problem)
+        self.z, self._s, self._omega = z, s - base, omega
 
     @cached_property
     def moments(self) -> Tensor:
@@ -127,12 +125,7 @@ class Together:
 
     def _products(self, w: Tensor) -> tuple[Tensor, Tensor]:
         """XWXᵀ (k, d² + d + 3, d² + d + 3), and the share of the points that overlap (k,)."""
-        grid, beyond, d, k = (
-            self.objective.problem.grids[1],
-            self.objective.problem.beyond[0],
-            self.z.shape[0] - 1,
-            len(w),
-        )
+        grid, d, k = self.objective.problem.grids[1], self.z.shape[0] - 1, len(w)
         a, q, h = self.lifted(w, 0), d * d + d, torch.tensor(grid.spacing, dtype=torch.float64)
         A, b = a[:, : d * d].reshape(k, d, d), a[:, d * d :] + self.transform._center(w)
         into = torch.cat([A, b[:, :, None]], 2) / h[:, None].to(w)
@@ -149,7 +142,7 @@ class Together:
             for i in range(d):
                 torch.div(part[units[i]].reshape(k, m), grid.spacing[i], out=slope[:, i])
             torch.mul(slope[:, :, None], z[:d], out=X[:, : d * d].unflatten(1, (d, d)))
-            torch.add(part[(0,) * d].reshape(k, m), beyond - self._base, out=X[:, q])
+            torch.add(part[(0,) * d].reshape(k, m), self._beyond, out=X[:, q])
             X[:, q + 1], X[:, q + 2] = self._s[first : first + size], 1
             if len(self._padded) > 1:
                 P = _derivatives(self._padded[1], self._neighbours, u, 0)[(0,) * d]
@@ -258,8 +251,7 @@ def settle(
         >>> bool((w - problem.transform.identity()).abs().max() < 1e-3)
         True
     """
-    known = fits(problem)
-    require(known, f"expected SSD or NCC, an affine map and no regulariser, got {problem!r}")
+    require(fits(problem), f"expected SSD or NCC, an affine map and no regulariser, got {problem!r}")
     transform: Affine = problem.transform
     d, motion, start, cell = problem.grid.dim, problem.motion, w, min(problem.grid.spacing)
     sharp, z = problem.bases[0].coefficients(0.0), problem.motion._extended
@@ -271,14 +263,15 @@ def settle(
         torch.stack([at_centres(each, k) / h for k, h in enumerate(problem.grid.spacing)]) for each in c
     ]
     # beside the gradient the smooth reference and 1: they weigh the equations of contrast and brightness
-    beside = torch.stack([at_centres(c[-1]) + problem.beyond[1], torch.ones_like(z[0])])
+    beyond, base = _bases(problem)
+    beside = torch.stack([at_centres(c[-1]) + (problem.beyond[1] - base), torch.ones_like(z[0])])
     lengths, last, moved, made = z @ z.T / z.shape[1], math.inf, 0.0, None
     for _ in range(iterations):
         if made is None or moved > 0.1 * cell >= last:  # the weights were made elsewhere, and now it is near
             made, t, weights = _equations(problem, sharp, w, slopes, beside)
             moved, last = 0.0, math.inf
         else:
-            t = evaluate(sharp, problem.grids[1], motion(w), 0, problem.beyond[0])
+            t = evaluate(sharp, problem.grids[1], motion(w), 0, beyond)
             weights = _weights(problem, w)
         rows, H, levels = made
         a, b = rows @ (weights * t), rows @ (weights * levels).T
@@ -309,8 +302,9 @@ def _equations(problem: Registration, sharp: Tensor, w: Tensor, slopes: list[Ten
     That is the rows with which residuals are multiplied, (d² + d + 2, n), their products with the
     derivatives of T(y) by (A, b), and the reference and 1, (2, n).
     """
-    s, z, order = problem.reference.reshape(-1), problem.motion._extended, _order(problem.grid.dim)
-    t, slope = evaluate(sharp, problem.grids[1], problem.motion(w), 1, problem.beyond[0])
+    (beyond, base), z, order = _bases(problem), problem.motion._extended, _order(problem.grid.dim)
+    s = problem.reference.reshape(-1) - base
+    t, slope = evaluate(sharp, problem.grids[1], problem.motion(w), 1, beyond)
     weights, levels = _weights(problem, w), torch.stack([s, torch.ones_like(s)])
     fitted = isinstance(problem.distance, NCC)
     contrast = torch.linalg.solve((beside * weights) @ levels.T, beside @ (weights * t))[0] if fitted else 1.0
@@ -319,6 +313,19 @@ def _equations(problem: Registration, sharp: Tensor, w: Tensor, slopes: list[Ten
     rows = torch.cat([(smooth[:, None] * z).flatten(0, 1)[order], beside])
     columns = torch.cat([(slope.T[:, None] * z).flatten(0, 1)[order], levels])
     return (rows, (rows * weights) @ columns.T, levels), t, weights
+
+
+def _bases(problem: Registration) -> tuple[Tensor, Tensor]:
+    """The template's value beyond its box, and what is to be taken off the reference.
+
+    Sums of squares of grey values lose digits to a constant in them. So both are less the mean of
+    the reference; for ``NCC``, to which a constant means nothing, each is less its own.
+    """
+    s = problem.reference.reshape(-1)
+    own = base = (problem.omega @ s) / problem.omega.sum()
+    if isinstance(problem.distance, NCC):
+        own = problem.template[known(problem.template, problem.template_weights)].mean()
+    return problem.beyond[0] - own, base
 
 
 def _weights(problem: Registration, w: Tensor) -> Tensor:

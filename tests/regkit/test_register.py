@@ -104,6 +104,28 @@ def test_brightness_and_contrast_may_differ():
     torch.testing.assert_close(found.w, register(template, reference).w, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("distance", ["ncc", "ssd"])
+@pytest.mark.parametrize("outside", ["edge", "overlap"])
+def test_a_large_constant_in_the_grey_values_changes_nothing(distance: str, outside: str):
+    """But for the digits that the images themselves lose to it; for ncc it may be in one of them only."""
+    template, reference, *_ = pair(size=32, noise=0.03)
+    options = {"distance": distance, "outside": outside}
+    expected = register(template, reference, **options)
+    for constant in (1e5, 1e8, 1e12):
+        for both in [(1, 1)] + [(1, 0), (0, -1)] * (distance == "ncc"):
+            images = (image + k * constant for image, k in zip((template, reference), both, strict=True))
+            found, lost = register(*images, **options), 10 * math.ulp(constant)
+            torch.testing.assert_close(found.points, expected.points, rtol=0, atol=1e-9 + lost)
+            torch.testing.assert_close(found.matrix(), expected.matrix(), rtol=0, atol=1e-9 + lost)
+            assert found.warnings == expected.warnings
+            moved, offset = expected.warp(outside=-1.0), both[0] * constant
+            torch.testing.assert_close(
+                found.warp(outside=offset - 1.0) - offset, moved, rtol=0, atol=1e-8 + 10 * lost
+            )
+            if constant < 1e12:
+                torch.testing.assert_close(found.after, expected.after, rtol=1e-5, atol=0)
+
+
 def test_ssd_needs_equal_grey_values():
     template, reference, A, b = pair()
     assert off(register(template, reference, distance="ssd"), A, b) < 0.05
