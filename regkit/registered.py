@@ -178,7 +178,8 @@ class Registered:
     def plot(self) -> Any:
         """A figure: before and after in two colours, the difference, and a checkerboard of both images.
 
-        Of images in space the middle slice is shown. Needs Matplotlib.
+        Of images in space the middle slice is shown. Needs Matplotlib. ``regbook.explore.compare``
+        shows the same with sliders.
 
         Returns:
             The figure.

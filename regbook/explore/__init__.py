@@ -2,7 +2,7 @@
 
 ``explore`` takes a function that draws, and the values to draw it for. ``page_widget`` takes a
 figure that the page computes itself, in JavaScript. ``running`` takes one of these, and what a
-kernel computes in its place, step by step.
+kernel computes in its place, step by step. ``compare`` takes what ``regkit.register`` found.
 
     frames     what is drawn, as pixels and as small pictures
     narrow     the drawing for phones
@@ -12,6 +12,7 @@ kernel computes in its place, step by step.
     running    a computation in the background, and a figure of it
     live_running  that figure in Jupyter
     bundle     what Jupyter is given of both
+    compare    what ``regkit.register`` found, from the reference to the moved template
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from regbook.explore.bundle import bundle
+from regbook.explore.compare import compare
 from regbook.explore.frames import Film, compose, render
 from regbook.explore.page import PageWidget, figure_html, page_widget, picture_html
 from regbook.explore.running import Running, Whole, running
@@ -33,7 +35,7 @@ from regbook.text import number_text, readable
 
 __all__ = [
     "Choice", "Explorer", "Guess", "PageWidget", "Running", "Slider", "Whole",
-    "explore", "page_widget", "running",
+    "compare", "explore", "page_widget", "running",
 ]  # fmt: skip
 
 MOST_FRAMES = 120
