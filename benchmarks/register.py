@@ -14,8 +14,9 @@ bounds of its set:
 
 The error is the mean distance in the object between the true map and the one that was found, in pixels.
 Solved: less than 0.5. The root mean square of the distances has a limit, that of Cramér and Rao, which no
-unbiased method falls below on average: it is computed for each problem from the noise and the gradients of
-the noiseless image. Errors are compared where all tools have solved the problem.
+unbiased method falls below on average: it is computed for each problem from the noise and from how the
+noiseless image changes when the finer one is sampled a little further along. Errors are compared where all
+tools have solved the problem.
 
 All tools run in one process, with the same number of threads, in turns; the first call of each is not
 counted. Those that are not installed are left out: pip install 'regkit[peers]' has them.
@@ -52,6 +53,7 @@ BOUNDS = {  # rotation in degrees, scale, shear, shift as a share of the side
 FINER = 2  # how many points of the fine image lie along a side of a cell
 NOISE = 0.02  # of the range of grey values
 SOLVED = 0.5  # pixels
+APART = 0.01  # pixels, of two samplings whose difference is a derivative
 LOST = (math.inf, math.inf)  # the error of a tool that gave up
 
 
@@ -153,23 +155,40 @@ def problem(kind: str, number: int, dim: int, cells: int, fine: list[np.ndarray]
     moved = sampled(whole, cells, back, shift - back @ b)
     template, reference = (image + NOISE * random.normal(size=image.shape) for image in (moved, clean))
     points = np.argwhere(clean > 0.1).T.astype(float)
-    return Problem(f"{kind} {number}", template, reference, A, b, points, limit(clean, A, points))
+    least = limit(derivatives(whole, cells, half, shift), A, points)
+    return Problem(f"{kind} {number}", template, reference, A, b, points, least)
 
 
-def limit(clean: np.ndarray, A: np.ndarray, points: np.ndarray) -> float:
+def derivatives(
+    fine: np.ndarray, cells: int, A: np.ndarray, b: np.ndarray, apart: float = APART
+) -> np.ndarray:
+    """Of ``sampled`` along its axes, a last axis of as many: differences of samplings that lie close.
+
+    Differences of neighbouring cells would be too small where edges are sharp.
+    """
+    ahead, behind = (
+        [sampled(fine, cells, A, b + sign * apart / 2 * A[:, k]) for k in range(fine.ndim)]
+        for sign in (1, -1)
+    )
+    return (np.stack(ahead, -1) - np.stack(behind, -1)) / apart
+
+
+def limit(slope: np.ndarray, A: np.ndarray, points: np.ndarray) -> float:
     """The Cramér-Rao limit of the root mean square distance between the maps, in the object.
 
-    The residual is T(A i + b) − R(i), whose noise has the variance σ² + σ². Its derivative along A and b is
-    ∇T(A i + b) = A⁻ᵀ∇R(i) times (i, 1). With the Fisher matrix F the covariance of the map is F⁻¹, and the
-    mean square of its error at the points is the trace of F⁻¹ with their second moments.
+    The slope is ∇R(i) of the noiseless reference. The residual is T(A i + b) − R(i). A cell of the template
+    is 1/|det A| of one of the reference, so that so much of the template's noise falls on it: the residual
+    has the variance σ²/|det A| + σ². Its derivative along A and b is ∇T(A i + b) = A⁻ᵀ∇R(i) times (i, 1).
+    With the Fisher matrix F the covariance of the map is F⁻¹, and the mean square of its error at the points
+    is the trace of F⁻¹ with their second moments.
     """
-    dim = clean.ndim
-    slope = np.stack(np.gradient(clean), -1).reshape(-1, dim) @ np.linalg.inv(A)
-    x = np.indices(clean.shape).reshape(dim, -1).T
+    dim, variance = len(A), NOISE**2 * (1 + 1 / abs(np.linalg.det(A)))
+    x = np.indices(slope.shape[:-1]).reshape(dim, -1).T
+    slope = slope.reshape(-1, dim) @ np.linalg.inv(A)
     centre = points.mean(1)
     z = np.concatenate([x - centre, np.ones((len(x), 1))], 1)
     J = (slope[:, :, None] * z[:, None, :]).reshape(len(x), -1)
-    covariance = np.linalg.inv(J.T @ J / (2 * NOISE**2))
+    covariance = variance * np.linalg.inv(J.T @ J)
     at = np.concatenate([points.T - centre, np.ones((points.shape[1], 1))], 1)
     moments = np.kron(np.eye(dim), at.T @ at / len(at))
     return math.sqrt(np.trace(covariance @ moments))
