@@ -390,6 +390,7 @@ def at_centres(c: torch.Tensor, along: int | None = None) -> torch.Tensor:
     Returns:
         (n,)
     """
+    c = floating(tensor(c, "coefficients"), "coefficients")
     for axis, cells in enumerate(c.shape):
         value, left, right = (0 * c, -3, 3) if axis == along else (4 * c, 1, 1)
         value.narrow(axis, 1, cells - 1).add_(c.narrow(axis, 0, cells - 1), alpha=left)
