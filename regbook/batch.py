@@ -12,7 +12,8 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +70,6 @@ def register_all(
         >>> rows[0]["error"], len(rows[0]["matrix"]), rows[0]["after"] < 0.1 * rows[0]["before"]
         ('', 3, True)
     """
-    import joblib
-    from tqdm import tqdm
-
     cases = [tuple(pair) for pair in pairs]
     for number, case in enumerate(cases):
         if len(case) != 2:
@@ -81,20 +79,38 @@ def register_all(
     rows: dict[int, dict[str, Any]] = {}
     if table is not None:
         _write(table, [], "w")
-    with tqdm(total=len(cases), desc="register", disable=not progress) as bar, _workers(dask, jobs):
-        calls = (
-            joblib.delayed(_alone)(k, _one, (*case, convention, options)) for k, case in enumerate(cases)
-        )
-        for k, row, _ in joblib.Parallel(return_as="generator_unordered")(calls):
+    with _bar(len(cases), progress) as bar:
+        for k, row, _ in _done([(*case, convention, options) for case in cases], jobs, dask):
             names = (str(each) if _is_file(each) else str(k) for each in cases[k])
             rows[k] = {**dict(zip(COLUMNS, names, strict=False)), **row}
             if table is not None:
                 _write(table, [rows[k]], "a")
-            bar.update()
+            if bar is not None:
+                bar.update()
     result = [rows[k] for k in range(len(cases))]
     if table is not None:
         _write(table, result, "w")
     return result
+
+
+def _bar(total: int, progress: bool) -> AbstractContextManager[Any]:
+    if not progress:
+        return nullcontext()
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc="register")
+
+
+def _done(cases: list[tuple], jobs: int, dask: str | None) -> Iterator[tuple[int, dict[str, Any], float]]:
+    """The rows as they come, with their numbers; one process alone needs no joblib."""
+    if jobs == 1 and dask is None:
+        yield from (_alone(k, _one, case) for k, case in enumerate(cases))
+        return
+    import joblib
+
+    with _workers(dask, jobs):
+        calls = (joblib.delayed(_alone)(k, _one, case) for k, case in enumerate(cases))
+        yield from joblib.Parallel(return_as="generator_unordered")(calls)
 
 
 def _is_file(image: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -55,6 +56,13 @@ def test_two_workers_and_the_table(pairs, tmp_path, capsys):
     assert [row["error"] for row in written] == [row["error"] for row in rows]
     assert json.loads(written[3]["matrix"]) == rows[3]["matrix"]
     assert written[1]["matrix"] == "" and float(written[0]["after"]) == rows[0]["after"]
+
+
+def test_one_process_needs_no_other_package(pairs, monkeypatch):
+    """The guide as a reader downloads it: without what many processes need, and without a bar."""
+    monkeypatch.setitem(sys.modules, "joblib", None)
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    check(register_all(pairs, jobs=1, progress=False, transform="rigid"), pairs)
 
 
 @pytest.mark.slow
