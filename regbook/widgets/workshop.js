@@ -402,7 +402,8 @@
     .rk .ws-line{overflow:hidden;white-space:nowrap}.rk .ws-size{font-size:.85em;color:var(--rk-muted)}
     .ws-row{display:flex;flex-wrap:wrap;align-items:center;gap:.5rem;margin:.4rem 0}
     .rk .ws-file{position:relative;display:inline-flex;align-items:center;min-height:40px;padding:0 .8rem;margin:0}
-    .rk .ws-file{white-space:pre;border:1px solid var(--rk-line);border-radius:8px;background:var(--rk-card);cursor:pointer}
+    .rk .ws-file{white-space:pre;border:1px solid var(--rk-line);border-radius:8px}
+    .rk .ws-file{background:var(--rk-card);cursor:pointer}
     .rk .ws-file:hover{background:var(--rk-soft)}
     .rk .ws-file input{position:absolute;inset:0;opacity:0;width:100%;cursor:pointer;font-size:0}
     .rk .ws-file:focus-within{outline:3px solid var(--rk-accent);outline-offset:2px}
