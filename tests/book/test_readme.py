@@ -1,17 +1,25 @@
 """The examples in README.md run, and what it names is there."""
 
 import re
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import make
+from regkit.data import hands_phantom
 from tools.toc import ROOT
 
 EXAMPLES = re.findall(r"^```python\n(.+?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_example_runs(example: str):
+def test_example_runs(example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """In a folder with the two files that are named in it."""
+    monkeypatch.chdir(tmp_path)
+    pair = hands_phantom(64)
+    for name, image in {"template": pair.template, "reference": pair.reference}.items():
+        Image.fromarray(image.clamp(0, 255).byte().numpy()).save(f"{name}.png")
     exec(compile(example, "README.md", "exec"), {})
 
 

@@ -12,7 +12,7 @@ from bs4 import BeautifulSoup
 from playwright.sync_api import expect
 
 from tools.chapters import cells, lessons, number
-from tools.toc import ROOT
+from tools.toc import ROOT, pages
 
 pytestmark = pytest.mark.browser
 TITLES = [cells(path, "markdown")[0].source.splitlines()[0].removeprefix("# ") for path in lessons()]
@@ -34,10 +34,15 @@ def test_a_lesson_has_its_number_wherever_it_is_named(book: Path, place: int):
     assert title.startswith(f"{number(lesson)}. ")
     assert page.title.get_text().startswith(title)
     assert words(page.h1) == title
-    neighbours = {"left-prev": place - 1, "right-next": place + 1}
-    for name, neighbour in neighbours.items():
-        if 0 <= neighbour < len(TITLES):
-            assert TITLES[neighbour] in words(page.find(class_=name))
+    order = pages()
+    for name, step in {"left-prev": -1, "right-next": 1}.items():
+        neighbour = order[order.index(lesson) + step]  # the first page and the reference are around all
+        if neighbour in lessons():
+            assert TITLES[lessons().index(neighbour)] in words(page.find(class_=name))
+        else:
+            assert words(read(book / neighbour.relative_to(ROOT).with_suffix(".html")).h1) in words(
+                page.find(class_=name)
+            )
 
 
 def test_the_side_bar_has_the_parts_and_all_numbers(book: Path):
