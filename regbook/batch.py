@@ -119,20 +119,13 @@ def _is_file(image: Any) -> bool:
 
 def _one(template: Any, reference: Any, convention: str, options: dict[str, Any]) -> dict[str, Any]:
     """The row of one pair; whatever goes wrong becomes its error."""
-    from regkit.files import read
     from regkit.register import register
     from regkit.transforms import Affine
 
     begin = time.perf_counter()
     row: dict[str, Any] = dict.fromkeys(COLUMNS[2:], "")
     try:
-        grids = {}
-        images = []
-        for name, image in (("template", template), ("reference", reference)):
-            if _is_file(image):
-                image, grids[f"{name}_grid"] = read(image)
-            images.append(image)
-        found = register(*images, **{**grids, "callback": lambda stage: None, **options})
+        found = register(template, reference, **{"callback": lambda stage: None, **options})
         row["warnings"] = list(found.warnings)
         row.update(before=found.before, after=found.after, overlap=found.overlap, w=found.w.tolist())
         if isinstance(found.transform, Affine):

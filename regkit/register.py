@@ -152,11 +152,10 @@ def register(
         fixed[1],
         transform,
         _distance(distance),
-        fixed[2],
-        None,
-        moved[1],
-        outside,
-        moved[2],
+        weights=fixed[2],
+        template_grid=moved[1],
+        outside=outside,
+        template_weights=moved[2],
     )
     with _threads(threads, max(fixed[1].count, moved[1].count)):
         try:
@@ -263,13 +262,11 @@ def _starts(problem: Registration, turns: int | None) -> Tensor:
         for pair, grid, beyond in zip(masses, problem.grids[::-1], problem.beyond, strict=True)
     ]
     middles = [torch.tensor(grid.extent).to(centres[0]) / 2 for grid in problem.grids[::-1]]
-    rotations = _rotations(dim, 1 if isinstance(transform, Translation) else turns)
-    starts = [
-        transform.from_matrix(Q.to(centres[0]), to - Q.to(centres[0]) @ at)
-        for Q in rotations
-        for to, at in [centres]
-    ]
-    unit = rotations[0].to(centres[0])
+    turned = _rotations(dim, 1 if isinstance(transform, Translation) else turns)
+    rotations = [Q.to(centres[0]) for Q in turned]
+    to, at = centres
+    starts = [transform.from_matrix(Q, to - Q @ at) for Q in rotations]
+    unit = rotations[0]
     starts += [
         transform.from_matrix(unit, 0 * middles[0]),
         transform.from_matrix(unit, middles[0] - middles[1]),
