@@ -292,6 +292,7 @@ def test_a_computation_that_is_interrupted(server, lab):
     expect(root.get_by_label("differentiated", exact=True)).to_have_value("150")
     root.get_by_label("how").select_option("implicit")
     choose("iterations", 173)
+    expect(root.get_by_label("differentiated", exact=True)).to_have_value("86")  # the kernel's answer: half
     choose("differentiated", 41)
     said = root.get_by_text("hand, 173 iterations, and 41 more for the tangents (implicit).")
     expect(said).to_contain_text("At the start: cosine of Jᵀr with the true gradient")
