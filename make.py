@@ -152,7 +152,7 @@ def here(*_: str) -> None:
 
 
 def chapter(*words: str) -> None:
-    """Write a new chapter to start from, with all that belongs to it: chapter 12 topic"""
+    """Write a new chapter to start from, with all that belongs to it: chapter 13 topic"""
     run(sys.executable, "tools/new_chapter.py", *words)
 
 

@@ -1,6 +1,6 @@
 """What the paper claims, in this book's words, and what becomes of each claim when it is run again.
 
-A claim knows its numbers as functions of results in the form of ``experiments.ch11.reproduce``, so the same
+A claim knows its numbers as functions of results in the form of ``experiments.ch12.reproduce``, so the same
 lines serve the paper's images and the drawn ones. Its verdict is computed, too: were the results others, it
 would be another.
 """
@@ -106,7 +106,7 @@ CLAIMS = (
         "True of the whole matrix. A Newton step by conjugate gradients needs products with it only, and one "
         "costs a few gradients, with 6 parameters as with 50.",
         "A1_torch",
-        "regbook/test_experiments_11.py::test_a_product_needs_no_hessian",
+        "regbook/test_experiments_12.py::test_a_product_needs_no_hessian",
     ),
     Claim(
         "2.2",
@@ -162,7 +162,7 @@ CLAIMS = (
         "Against the old scale, where the gradient is zero up to rounding, every prediction looks so: that "
         "of the exact Hessian, too.",
         "06_exact_hessians",
-        "regbook/test_experiments_11.py::test_figure_3_is_that_of_the_reference_runs",
+        "regbook/test_experiments_12.py::test_figure_3_is_that_of_the_reference_runs",
     ),
     Claim(
         "5",
@@ -176,7 +176,7 @@ CLAIMS = (
         "The paper shows no such problem; on its hands both end at the same minimiser. There are such "
         "problems, but they are rare.",
         "04_multiscale",
-        "regbook/test_experiments_11.py::test_of_fifty_pairs_few_need_the_prediction",
+        "regbook/test_experiments_12.py::test_of_fifty_pairs_few_need_the_prediction",
     ),
     Claim(
         "3.2, 3.3",
@@ -267,7 +267,7 @@ CLAIMS = (
         "In the median it is. But starts that differ by 1e-10 spread 90 and 95 % so far that one run of each "
         "cannot order the three.",
         "09_differentiating_cg",
-        "book/test_claims_11.py::test_claim_rounding_orders_ninety_and_ninety_five",
+        "book/test_claims_12.py::test_claim_rounding_orders_ninety_and_ninety_five",
     ),
     Claim(
         "4.3.1",

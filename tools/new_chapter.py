@@ -1,4 +1,4 @@
-"""Write what a new chapter needs: `python make.py chapter 12 topic`.
+"""Write what a new chapter needs: `python make.py chapter 13 topic`.
 
 A small chapter on gradient descent that passes all tests, to be rewritten section by section: notebook,
 experiments, figures, checkers of the exercises, tests of the three and of the claim, a page for teachers; and
@@ -31,12 +31,12 @@ ROW = re.compile(r"^\| \[(\d+)\]\((\d\d)_\w+\.ipynb\) \|.*\n?(?:\| \[A\d\].*\n?)
 
 
 def write(number: str, topic: str, root: Path = ROOT) -> list[Path]:
-    """Write the files of chapter `number`, "12" for one, on `topic`; returns those that are new or changed.
+    """Write the files of chapter `number`, "13" for one, on `topic`; returns those that are new or changed.
 
     Raises: ValueError for a number or a topic that cannot be, or that is there already.
     """
     if not re.fullmatch(r"[1-9]\d?", number.lstrip("0") or "0"):
-        raise ValueError(f"expected the number of a chapter, such as 12, got {number}")
+        raise ValueError(f"expected the number of a chapter, such as 13, got {number}")
     if not re.fullmatch(r"[a-z][a-z0-9_]*", topic):
         raise ValueError(f"expected a topic in small letters and _, such as beyond_affine, got {topic}")
     two = f"{int(number):02d}"
@@ -110,7 +110,7 @@ def _first_page(path: Path, two: str, topic: str) -> str:
 
 def main() -> None:
     if len(sys.argv) != 3:
-        sys.exit("expected a number and a topic: python make.py chapter 12 topic")
+        sys.exit("expected a number and a topic: python make.py chapter 13 topic")
     try:
         written = write(*sys.argv[1:])
     except ValueError as error:

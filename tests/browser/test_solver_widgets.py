@@ -90,8 +90,8 @@ def test_work_and_accuracy_agree_with_the_curves(open_page, book):
 
 
 def test_a_bet_is_answered_and_counted(open_page, book):
-    """Chapter 11: nothing answers before the bet; after it the verdict, the numbers and the score."""
-    _, figure = opened(open_page, book, "11_reproduction", "Bet on the paper")
+    """Chapter 12: nothing answers before the bet; after it the verdict, the numbers and the score."""
+    _, figure = opened(open_page, book, "12_reproduction", "Bet on the paper")
     answer, said = figure.locator("dl:visible:not(.rk-ghost *)"), figure.locator(".rk-readout")
     assert answer.count() == 0 and "What do you bet?" in said.inner_text()
     figure.get_by_role("button", name="holds", exact=True).click()

@@ -7,14 +7,14 @@ import pytest
 from markdown_it import MarkdownIt
 
 from regbook import claims, records
-from regbook.experiments import ch11
+from regbook.experiments import ch12
 
 
 @pytest.fixture
 def record():
     costs = {"gradient": 2.5, "Hessian": 6.0, "Jacobian": 11.0}
     table = {6: costs, 50: {"gradient": 2.7, "Hessian": 24.0, "Jacobian": 17.0}}
-    return {**records.load("reproduction.json"), "table_1": table, "pairs": ch11.fifty_pairs()}
+    return {**records.load("reproduction.json"), "table_1": table, "pairs": ch12.fifty_pairs()}
 
 
 def test_each_claim_leads_to_a_page_and_to_a_test(root, record):

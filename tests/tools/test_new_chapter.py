@@ -25,13 +25,13 @@ COPIED += (
     "CHANGELOG.md",
 )
 ALONE = (
-    "format: jb-book\nroot: book/12_example\nchapters:\n  - file: book/glossary\n  - file: book/notation\n"
-    "  - file: book/references\n  - file: book/teach/12\n"
+    "format: jb-book\nroot: book/13_example\nchapters:\n  - file: book/glossary\n  - file: book/notation\n"
+    "  - file: book/references\n  - file: book/teach/13\n"
 )
 BUILD = """
 from tools import book, copies
 from tools.executed import stale
-assert [path.stem for path in stale()] == ["12_example"]
+assert [path.stem for path in stale()] == ["13_example"]
 assert book.execute(stale())
 copies.write()
 assert book.pages()
@@ -40,7 +40,7 @@ assert book.pages()
 
 @pytest.fixture(scope="module")
 def project(root: Path, tmp_path_factory) -> Path:
-    """A copy of this project with a new chapter, 12_example."""
+    """A copy of this project with a new chapter, 13_example."""
     folder = tmp_path_factory.mktemp("new") / "Ü b"
     folder.mkdir()
     for name in COPIED:
@@ -48,16 +48,16 @@ def project(root: Path, tmp_path_factory) -> Path:
             shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
         elif (root / name).is_file():
             shutil.copy(root / name, folder)
-    written = [path.relative_to(folder).as_posix() for path in new_chapter.write("12", "example", folder)]
+    written = [path.relative_to(folder).as_posix() for path in new_chapter.write("13", "example", folder)]
     assert written == [
-        "book/12_example.ipynb",
-        "regbook/experiments/ch12.py",
-        "regbook/figures/ch12.py",
-        "regbook/practice/ch12.py",
-        "tests/regbook/test_experiments_12.py",
-        "tests/regbook/test_practice_12.py",
-        "tests/book/test_claims_12.py",
-        "book/teach/12.md",
+        "book/13_example.ipynb",
+        "regbook/experiments/ch13.py",
+        "regbook/figures/ch13.py",
+        "regbook/practice/ch13.py",
+        "tests/regbook/test_experiments_13.py",
+        "tests/regbook/test_practice_13.py",
+        "tests/book/test_claims_13.py",
+        "book/teach/13.md",
         "_toc.yml",
         "book/index.ipynb",
     ]
@@ -73,7 +73,7 @@ def python(project: Path, *arguments: str) -> str:
 
 
 def test_its_style_is_that_of_the_rest(project):
-    new = ["book/12_example.ipynb", *(place.replace("NN", "12") for place in new_chapter.FILES.values())]
+    new = ["book/13_example.ipynb", *(place.replace("NN", "13") for place in new_chapter.FILES.values())]
     code = [place for place in new if not place.endswith(".md")]
     python(project, "-m", "ruff", "check", *code)
     python(project, "-m", "ruff", "format", "--check", *code)
@@ -84,16 +84,16 @@ def test_its_style_is_that_of_the_rest(project):
 def test_it_passes_the_rules_of_chapters_and_its_own_tests(project):
     named = ("notebooks", "cards", "questions", "exercises", "glossary", "notation", "teach")
     rules = [f"tests/book/test_{name}.py" for name in named]
-    own = [place.replace("NN", "12") for place in new_chapter.FILES.values() if place.startswith("tests/")]
+    own = [place.replace("NN", "13") for place in new_chapter.FILES.values() if place.startswith("tests/")]
     chosen = [
         "-q",
         "-p",
         "no:cacheprovider",
         "-k",
-        "12 or first_page or every_test_of_a_claim or stand_alone",
+        "13 or first_page or every_test_of_a_claim or stand_alone",
     ]
     said = python(project, "-m", "pytest", *chosen, *rules, *own, "tests/test_layout.py")
-    assert re.search(r"^\d+ passed", said, re.M) and "12_example" not in said
+    assert re.search(r"^\d+ passed", said, re.M) and "13_example" not in said
 
 
 @pytest.mark.slow
@@ -104,27 +104,27 @@ def test_it_is_executed_copied_and_shown(project):
         python(project, "-c", BUILD)
     finally:
         (project / "_toc.yml").write_text(toc, encoding="utf-8")
-    page = (project / "_build" / "html" / "book" / "12_example.html").read_text(encoding="utf-8")
+    page = (project / "_build" / "html" / "book" / "13_example.html").read_text(encoding="utf-8")
     assert "How long may a step be?" in page and '<figure class="rk"' in page
 
 
 def test_it_stands_after_the_chapter_before_it(project, tmp_path):
     toc = (project / "_toc.yml").read_text(encoding="utf-8")
-    assert re.search(r"^(?P<entry> *- file: book/)11_\w+\n(?P=entry)12_example\n", toc, re.M)
+    assert re.search(r"^(?P<entry> *- file: book/)12_\w+\n(?P=entry)13_example\n", toc, re.M)
     first = json.loads((project / "book" / "index.ipynb").read_text(encoding="utf-8"))
     text = "\n".join("".join(cell["source"]) for cell in first["cells"])
-    row = "| [12](12_example.ipynb) | How long may a step be? |  | {{ 12 reading }} + {{ 12 exercises }} |"
-    assert re.search(r"^\| \[11\].*\n(?:\| \[A\d\].*\n)*" + re.escape(row) + "$", text, re.M)
+    row = "| [13](13_example.ipynb) | How long may a step be? |  | {{ 13 reading }} + {{ 13 exercises }} |"
+    assert re.search(r"^\| \[12\].*\n(?:\| \[A\d\].*\n)*" + re.escape(row) + "$", text, re.M)
 
 
 @pytest.mark.parametrize(
     ("number", "topic", "words"),
     [
-        ("12", "other", "expected the number of a new chapter, got 12, which is there"),
-        ("eleven", "other", "expected the number of a chapter, such as 12, got eleven"),
+        ("13", "other", "expected the number of a new chapter, got 13, which is there"),
+        ("eleven", "other", "expected the number of a chapter, such as 13, got eleven"),
         ("0", "other", "expected the number of a chapter"),
         (
-            "12",
+            "13",
             "Beyond affine",
             "expected a topic in small letters and _, such as beyond_affine, got Beyond affine",
         ),

@@ -1,10 +1,10 @@
-"""The claims of chapter 11, from the record of the paper's images and from runs on the drawn ones."""
+"""The claims of chapter 12, from the record of the paper's images and from runs on the drawn ones."""
 
 import numpy as np
 import pytest
 
 from regbook import records
-from regbook.experiments import ch11
+from regbook.experiments import ch12
 
 RECORD = records.load("reproduction.json")
 
@@ -27,7 +27,7 @@ def test_claim_rounding_orders_ninety_and_ninety_five():
 
 
 def test_claim_judged_alike_both_predictions_help():
-    for found in (RECORD["figure_3"]["32"], ch11.figure_3("drawn")):
+    for found in (RECORD["figure_3"]["32"], ch12.figure_3("drawn")):
         exact, gauss_newton = found["exact"], found["Gauss-Newton"]
         for row in (exact, gauss_newton):
             assert row["new"]["gradient better"] >= row["scales"] - 2

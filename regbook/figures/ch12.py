@@ -1,4 +1,4 @@
-"""What chapter 11 draws: the paper's figures on the drawn hands, beside its numbers."""
+"""What chapter 12 draws: the paper's figures on the drawn hands, beside its numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
-from regbook.experiments.ch11 import COUNTS, FIGURE_1, LENGTHS, PERCENTS, figure_1, grid_of, superresolution
+from regbook.experiments.ch12 import COUNTS, FIGURE_1, LENGTHS, PERCENTS, figure_1, grid_of, superresolution
 from regbook.plots import COLORS, LINES, bare, error, image, powers
 from regbook.text import number_text
 

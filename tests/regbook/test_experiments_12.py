@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from regbook import paper, records
-from regbook.experiments import ch11
+from regbook.experiments import ch12
 from regkit.data import hands_phantom
 from regkit.flows import NeuralODE
 from regkit.registration import Registration
@@ -95,12 +95,12 @@ def test_what_rounding_decides_was_run_from_five_starts(name, low, high):
 
 
 def test_the_record_is_what_the_code_gives(paper_data):
-    four, two = ch11.figure_4("paper"), ch11.figure_2("paper")
+    four, two = ch12.figure_4("paper"), ch12.figure_2("paper")
     assert four == pytest.approx(RECORD["figure_4"], rel=1e-6)
     for name, row in two.items():
         assert row["loss"] == pytest.approx(RECORD["figure_2"][name]["loss"], rel=1e-6)
     for name in ("exact", "5 iterations"):
-        found, known = ch11.run("paper", name), RECORD["runs"][name][0]
+        found, known = ch12.run("paper", name), RECORD["runs"][name][0]
         assert found["error"] == pytest.approx(known["error"], rel=1e-4)
         assert found["losses"] == pytest.approx(known["losses"], rel=1e-3)
 
@@ -109,7 +109,7 @@ def test_the_record_is_what_the_code_gives(paper_data):
 def test_the_programs_of_table_1_are_the_registration(transform):
     """The plain program and regkit's closed forms: the same loss, the same gradient."""
     pair = hands_phantom(16)
-    _, loss = ch11.programs(pair, transform)
+    _, loss = ch12.programs(pair, transform)
     w = transform.identity()
     objective = Registration(pair.template, pair.reference, pair.grid, transform).at(1e-3)
     assert float(loss(w)) == pytest.approx(2 * float(objective.loss(w)), rel=1e-10)
@@ -119,7 +119,7 @@ def test_the_programs_of_table_1_are_the_registration(transform):
 @pytest.mark.parametrize("transform", [Affine(), NeuralODE()], ids=["6", "50"])
 def test_a_product_needs_no_hessian(transform):
     """Two sweeps of the reverse mode give H v, whatever the number of parameters; H takes one for each."""
-    _, loss = ch11.programs(hands_phantom(8), transform)
+    _, loss = ch12.programs(hands_phantom(8), transform)
     w = transform.identity()
     v = torch.ones(transform.parameters, dtype=w.dtype)
     product = torch.func.grad(lambda u: torch.func.grad(loss)(u) @ v)(w)
@@ -131,22 +131,22 @@ def test_a_product_needs_no_hessian(transform):
 def test_factors_are_in_runs_of_the_first():
     """By work that is counted: a product of matrices of twice the size is eight times the work."""
     small, large = (torch.ones(m, m, dtype=torch.float64) for m in (100, 400))
-    found, ms = ch11.factors({"one": lambda: small @ small, "other": lambda: large @ large}, 5)
+    found, ms = ch12.factors({"one": lambda: small @ small, "other": lambda: large @ large}, 5)
     assert found["one"] == 1 and found["other"] > 4 and ms > 0 and math.isfinite(ms)
 
 
 def test_the_shares_are_those_of_the_paper():
     """The last p % of 200 are a restart; all are unrolled, none is frozen."""
-    ways = ch11.projections()
-    assert {name.split()[1] for name in ways if name.startswith("last")} == {str(p) for p in ch11.PERCENTS}
-    assert repr(ways["last 95 %"][1]) == repr(ch11.Last(190))
+    ways = ch12.projections()
+    assert {name.split()[1] for name in ways if name.startswith("last")} == {str(p) for p in ch12.PERCENTS}
+    assert repr(ways["last 95 %"][1]) == repr(ch12.Last(190))
     assert ways["last 50 %"][0] == paper.cg(200)
 
 
 def test_the_drawn_hand_tells_the_same_story():
     """By one run of each: all iterations or an exact Jacobian, against none and the last half."""
-    errors = {name: ch11.run("drawn", name)["error"] for name in ("none", "exact", "Kaufman", "last 50 %")}
-    start = ch11.figure_4("drawn")["start"]
+    errors = {name: ch12.run("drawn", name)["error"] for name in ("none", "exact", "Kaufman", "last 50 %")}
+    start = ch12.figure_4("drawn")["start"]
     assert errors["exact"] < 0.5 * errors["none"] and abs(errors["Kaufman"] - errors["exact"]) < 1
     assert errors["last 50 %"] == pytest.approx(start, abs=0.5)
 
@@ -156,7 +156,7 @@ def test_of_fifty_pairs_few_need_the_prediction():
     methods = records.load("continuation.json")["methods"]
     pairs = zip(methods["predictor-corrector"]["errors"], methods["multi-scale"]["errors"], strict=True)
     solved = [(predicted < 1, plain < 1) for predicted, plain in pairs]
-    found = ch11.fifty_pairs()
+    found = ch12.fifty_pairs()
     assert found["count"] == len(solved) == 50
     assert found["only predicted"] == solved.count((True, False)) and 1 <= found["only predicted"] <= 5
     assert found["only plain"] == solved.count((False, True)) == 0

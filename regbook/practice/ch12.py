@@ -1,4 +1,4 @@
-"""Checkers for the exercises of chapter 11."""
+"""Checkers for the exercises of chapter 12."""
 
 import torch
 
@@ -6,7 +6,7 @@ from .report import close, exercise, wrong
 
 
 @exercise
-def check_11_2(hessian):
+def check_12_2(hessian):
     """``hessian(J_r, r, seconds)``: 2 (JᵀJ + Σ rᵢ∇²rᵢ)."""
     generator = torch.Generator().manual_seed(11)
 
@@ -37,7 +37,7 @@ def check_11_2(hessian):
 
 
 @exercise
-def check_11_3(better):
+def check_12_3(better):
     """``better(first, second)``: "first", "second" or "undecided"."""
     cases = (
         ([10.0, 11.0], [12.0, 13.0], "first"),

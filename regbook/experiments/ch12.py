@@ -1,4 +1,4 @@
-"""Experiments of chapter 11: the paper's tables and figures by its protocol, on its images or on drawn ones.
+"""Experiments of chapter 12: the paper's tables and figures by its protocol, on its images or on drawn ones.
 
 Every function takes ``images``: "paper" are the paper's hands, found through ``REGKIT_DATA``; "drawn" are
 ours, which everybody has. Losses are the paper's ‖r‖², twice this book's J.

@@ -1,11 +1,11 @@
-"""The checkers of chapter 11 accept right answers and name the errors that people make."""
+"""The checkers of chapter 12 accept right answers and name the errors that people make."""
 
 import statistics
 
 import pytest
 import torch
 
-from regbook.practice import ch11 as practice
+from regbook.practice import ch12 as practice
 
 
 def parts(J, r, seconds):
@@ -25,13 +25,13 @@ def parts(J, r, seconds):
         (lambda J, r, seconds: torch.eye(3).double(), "product rule on"),
     ],
 )
-def test_11_2_names_the_error(answer, says):
+def test_12_2_names_the_error(answer, says):
     with pytest.raises(AssertionError, match=says):
-        practice.check_11_2(answer)
+        practice.check_12_2(answer)
 
 
-def test_11_2_accepts_the_solution():
-    assert practice.check_11_2(lambda *given: 2 * sum(parts(*given))).startswith("Right")
+def test_12_2_accepts_the_solution():
+    assert practice.check_12_2(lambda *given: 2 * sum(parts(*given))).startswith("Right")
 
 
 def better(first, second):
@@ -54,10 +54,10 @@ OTHER = {"first": "second", "second": "first", "undecided": "undecided"}
         (lambda a, b: better(a, b).replace("undecided", "neither"), "expected 'undecided'"),
     ],
 )
-def test_11_3_names_the_error(answer, says):
+def test_12_3_names_the_error(answer, says):
     with pytest.raises(AssertionError, match=says):
-        practice.check_11_3(answer)
+        practice.check_12_3(answer)
 
 
-def test_11_3_accepts_the_solution():
-    assert practice.check_11_3(better).startswith("Right")
+def test_12_3_accepts_the_solution():
+    assert practice.check_12_3(better).startswith("Right")
