@@ -138,6 +138,12 @@ def links(*_: str) -> None:
     run(PY, "-m", "tools.links")
 
 
+def kit(*options: str) -> None:
+    """Put the whole course, to be used offline, into one zip, and what students get into another"""
+    book()
+    run(PY, "-m", "tools.kit", *options)
+
+
 def release(*options: str) -> None:
     """Put the files of a release and their checksums into _build/release"""
     if "--check" in options:  # before the long work
@@ -179,6 +185,7 @@ COMMANDS = {
         pins,
         versions,
         links,
+        kit,
         release,
         here,
         chapter,

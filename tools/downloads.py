@@ -7,6 +7,7 @@ A browser saves a zip also from a page that was opened as a file. A notebook it 
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from tools.copies import COPIES
@@ -46,9 +47,14 @@ def write_students(notebooks: list[Path], folder: Path = FOLDER) -> None:
 
 
 def _zip(path: Path, files: list[Path]) -> None:
-    """One folder of the zip's name with these files; the same files give the same bytes."""
+    pack(path, path.stem, ((file.name, file.read_bytes()) for file in files))
+
+
+def pack(path: Path, folder: str, files: Iterable[tuple[str, bytes]]) -> None:
+    """A zip of one folder with these files, by name and content; the same files give the same bytes."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in files:
-            entry = zipfile.ZipInfo(f"{path.stem}/{file.name}", (1980, 1, 1, 0, 0, 0))
+        for name, content in files:
+            entry = zipfile.ZipInfo(f"{folder}/{name}", (1980, 1, 1, 0, 0, 0))
             entry.external_attr = 0o644 << 16
-            archive.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED)
+            entry.create_system = 3  # Unix, wherever it is made
+            archive.writestr(entry, content, zipfile.ZIP_DEFLATED)

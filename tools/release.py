@@ -1,6 +1,6 @@
 """The files of a release, with checksums, in _build/release; and the release itself.
 
-python -m tools.release --check      the tag in the variable TAG is the version, and CHANGELOG.md tells of it
+python -m tools.release --check      are these sources a release, and of the version of the tag in TAG?
 python -m tools.release              the files, of a book that is built
 python -m tools.release --publish    the same, and a release on GitHub by its program `gh`
 """
@@ -8,6 +8,7 @@ python -m tools.release --publish    the same, and a release on GitHub by its pr
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -44,28 +45,50 @@ def news(number: str, root: Path = ROOT) -> str:
     raise ValueError(f"expected a section [{number}] with a date in CHANGELOG.md, got none")
 
 
-def check(tag: str, root: Path = ROOT) -> str:
-    """The version, if the tag is that of a release of these sources.
+def faults(root: Path = ROOT) -> list[str]:
+    """What these sources lack to be a release: files that say another version, or news of it."""
+    number, found = version(root), []
+    try:
+        news(number, root)
+    except ValueError as error:
+        found.append(str(error))
+    citation = (root / "CITATION.cff").read_text(encoding="utf-8")
+    cited = re.search(r"^version: *['\"]?([^'\"\s]+)", citation, flags=re.M)
+    archived = json.loads((root / ".zenodo.json").read_text(encoding="utf-8"))["version"]
+    for name, said in {"CITATION.cff": cited[1] if cited else None, ".zenodo.json": archived}.items():
+        if said != number:
+            found.append(f"expected the version {number} in {name}, got {said}")
+    date = re.search(
+        rf"^## \[{re.escape(number)}\] - (\S+)", (root / "CHANGELOG.md").read_text("utf-8"), flags=re.M
+    )
+    cited = re.search(r"^date-released: *['\"]?([^'\"\s]+)", citation, flags=re.M)
+    if date and (cited is None or cited[1] != date[1]):
+        found.append(f"expected the date {date[1]} in CITATION.cff, got {cited[1] if cited else None}")
+    return found
 
-    Raises: ValueError otherwise.
+
+def check(tag: str, root: Path = ROOT) -> str:
+    """The version, if these sources are a release, and the tag is its own.
+
+    Raises: ValueError otherwise, with all that is missing.
     """
     number = version(root)
+    found = faults(root)
     if tag != f"v{number}":
-        raise ValueError(f"expected the tag v{number}, for pyproject.toml says {number}, got {tag or 'none'}")
-    news(number, root)
+        found.insert(0, f"expected the tag v{number}, for pyproject.toml says {number}, got {tag or 'none'}")
+    if found:
+        raise ValueError("; ".join(found))
     return number
 
 
-def collect(wheel: Path, number: str, downloads: Path = DOWNLOADS, folder: Path = FOLDER) -> list[Path]:
-    """Copies of the wheel and the notebooks' zip, with the version in their names, and their checksums."""
+def collect(files: dict[str, Path], folder: Path = FOLDER) -> list[Path]:
+    """Copies of these files under the names given, and their checksums."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    shutil.copy(wheel, folder)
-    shutil.copy(downloads / "regkit-notebooks.zip", folder / f"regkit-notebooks-{number}.zip")
-    files = sorted(folder.iterdir())
-    sums = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files]
+    copied = [Path(shutil.copy(files[name], folder / name)) for name in sorted(files)]
+    sums = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in copied]
     (folder / SUMS).write_text("".join(sums), encoding="utf-8", newline="\n")
-    return [*files, folder / SUMS]
+    return [*copied, folder / SUMS]
 
 
 def publish(tag: str, files: list[Path], text: str) -> None:
@@ -82,18 +105,29 @@ def main(options: list[str]) -> None:
     tag = os.environ.get("TAG", "")
     if unknown := {*options} - {"--check", "--publish"}:
         sys.exit(f"expected --check, --publish or nothing, got {' '.join(sorted(unknown))}")
+    number = version()
+    if "--check" in options and not tag:  # by hand, before there is one
+        if missing := faults():
+            sys.exit("\n- ".join([f"make release: what is missing for version {number}", *missing]))
+        return print(f"make release: these sources can be tagged v{number}")
     try:
-        number = check(tag) if options else version()
+        if options:
+            check(tag)
     except ValueError as error:
         sys.exit(f"make release: {error}")
     if "--check" in options:
         return print(f"make release: {tag} is the version")
-    from tools.wheel import wheel  # it needs what .venv has
+    from tools import kit  # it needs what .venv has
+    from tools.wheel import wheel
 
-    files = collect(wheel(), number)
+    files = {wheel().name: wheel(), f"regkit-notebooks-{number}.zip": DOWNLOADS / "regkit-notebooks.zip"}
+    files |= {path.name: path for path in map(kit.write, kit.EDITIONS)}
+    if kit.PDF.is_file():
+        files[f"regkit-book-{number}.pdf"] = kit.PDF
+    collected = collect(files)
     if "--publish" in options:
-        publish(tag, files, news(number))
-    print(f"The release: {', '.join(file.name for file in files)} in {FOLDER}")
+        publish(tag, collected, news(number))
+    print(f"The release: {', '.join(file.name for file in collected)} in {FOLDER}")
 
 
 if __name__ == "__main__":

@@ -93,20 +93,25 @@ def links(path: Path) -> _Links:
     return parser
 
 
-def test_links_resolve(book, path):
-    """Every link, script, picture and style inside the book is there, and so is every #anchor."""
-    broken = []
+def broken(path: Path, folder: Path) -> list[str]:
+    """What a page leads to or loads that is not in the folder: files, and places in pages."""
+    found = []
     for target in links(path).targets:
         parts = urlsplit(target)
         if parts.scheme in ("http", "https", "mailto", "data", "javascript") or parts.netloc:
             continue
         file = (path.parent / unquote(parts.path)).resolve() if parts.path else path
         file = file / "index.html" if file.is_dir() else file
-        if not file.is_file() or not file.is_relative_to(book.resolve()):
-            broken.append(target)
+        if not file.is_file() or not file.is_relative_to(folder.resolve()):
+            found.append(target)
         elif file.suffix == ".html" and unquote(parts.fragment) not in links(file).anchors:
-            broken.append(target)
-    assert not broken
+            found.append(target)
+    return found
+
+
+def test_links_resolve(book, path):
+    """Every link, script, picture and style inside the book is there, and so is every #anchor."""
+    assert not broken(path, book)
 
 
 def test_first_page_leads_into_the_book(open_page, book):

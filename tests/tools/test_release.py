@@ -32,8 +32,14 @@ NEWS = """\
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
     """Sources of a version 1.2.0."""
-    (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.0"\n', encoding="utf-8")
-    (tmp_path / "CHANGELOG.md").write_text(NEWS.format(""), encoding="utf-8")
+    texts = {
+        "pyproject.toml": '[project]\nversion = "1.2.0"\n',
+        "CHANGELOG.md": NEWS.format(""),
+        "CITATION.cff": 'cff-version: 1.2.0\nversion: 1.2.0\ndate-released: "2026-01-02"\n',
+        ".zenodo.json": '{"version": "1.2.0"}\n',
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
     return tmp_path
 
 
@@ -53,20 +59,48 @@ def test_the_news_are_those_of_the_version(sources):
         release.check("v1.2.0", sources)
 
 
+def test_all_that_is_missing_is_said_at_once(sources):
+    assert release.faults(sources) == []
+    citation = sources / "CITATION.cff"
+    citation.write_text('version: 1.1.0\ndate-released: "2025-01-02"\n', encoding="utf-8")
+    (sources / ".zenodo.json").write_text('{"version": "1.1.0"}', encoding="utf-8")
+    (sources / "CHANGELOG.md").write_text(NEWS.format("\n- More.\n"), encoding="utf-8")
+    said = release.faults(sources)
+    assert [re.search(r"CHANGELOG.md|CITATION.cff|.zenodo.json", line)[0] for line in said] == [
+        *("CHANGELOG.md", "CITATION.cff", ".zenodo.json", "CITATION.cff")
+    ]
+    assert "expected the date 2026-01-02" in said[-1] and "got 2025-01-02" in said[-1]
+
+
+def test_before_there_is_a_tag_the_check_says_what_to_do(monkeypatch, capsys):
+    monkeypatch.delenv("TAG", raising=False)
+    monkeypatch.setattr(release, "faults", lambda: [])
+    release.main(["--check"])
+    assert capsys.readouterr().out == f"make release: these sources can be tagged v{release.version()}\n"
+    monkeypatch.setattr(release, "faults", lambda: ["one", "another"])
+    with pytest.raises(SystemExit) as ended:
+        release.main(["--check"])
+    assert str(ended.value).splitlines()[1:] == ["- one", "- another"]
+
+
+def test_a_tag_is_needed_to_publish(monkeypatch):
+    monkeypatch.delenv("TAG", raising=False)
+    with pytest.raises(SystemExit, match="expected the tag"):
+        release.main(["--publish"])
+
+
 def test_the_files_and_their_checksums(tmp_path):
-    downloads, wheel = tmp_path / "downloads", tmp_path / "regkit-1.2.0-py3-none-any.whl"
-    downloads.mkdir()
-    (downloads / "regkit-notebooks.zip").write_bytes(b"notebooks")
-    (downloads / "regkit-01_ad_basics.zip").write_bytes(b"one of them")
-    wheel.write_bytes(b"wheel")
+    given = {"regkit-1.2.0-py3-none-any.whl": b"wheel", "regkit-course-1.2.0.zip": b"kit"}
+    for name, content in given.items():
+        (tmp_path / f"old-{name}").write_bytes(content)
     folder = tmp_path / "release"
     folder.mkdir()
     (folder / "old").touch()
-    files = release.collect(wheel, "1.2.0", downloads, folder)
+    files = release.collect({name: tmp_path / f"old-{name}" for name in reversed(given)}, folder)
     assert sorted(folder.iterdir()) == sorted(files)
-    assert [path.name for path in files] == [wheel.name, "regkit-notebooks-1.2.0.zip", "SHA256SUMS"]
+    assert [path.name for path in files] == [*given, "SHA256SUMS"]
     sums = dict(reversed(line.split("  ")) for line in files[-1].read_text(encoding="utf-8").splitlines())
-    assert sums == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files[:-1]}
+    assert sums == {name: hashlib.sha256(content).hexdigest() for name, content in given.items()}
 
 
 def test_the_release_is_made_of_a_tag_that_is_there(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 import make
+from tools import kit
 from tools.toc import ROOT
 
 FOLDER = ROOT / ".github" / "workflows"
@@ -96,9 +97,10 @@ def test_what_starts_them():
     assert set(read("weekly")["on"]) == {"schedule", "workflow_dispatch"}
 
 
-def test_the_pages_are_those_that_make_book_makes():
+def test_the_pages_are_those_of_the_book_with_the_kits_beside_them():
     [path] = [step["with"]["path"] for step in steps("pages") if "upload-pages" in step.get("uses", "")]
-    assert ROOT / path == make.HTML
+    assert ROOT / path == kit.SITE
+    assert "make kit ARGS=--site" in [step.get("run") for step in steps("pages")]
 
 
 # ------------------------------------------------------------------------- what programs of others say
