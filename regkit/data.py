@@ -1,8 +1,8 @@
 """Images to learn with. All are drawn, or shipped with Matplotlib: nothing is ever downloaded.
 
-Two-dimensional images hold grey values from 0 (black) to 255, as float64; ``image[i, j]`` is the
-value at x = (i + ½) h₁ (to the right), y = (j + ½) h₂ (upwards). Every image comes with its
-``Grid``: the box Ω and its cells.
+Images hold grey values from 0 (black) to 255, as float64; in the plane ``image[i, j]`` is the value
+at x = (i + ½) h₁ (to the right), y = (j + ½) h₂ (upwards). Every image comes with its ``Grid``: the
+box Ω and its cells.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import importlib
 import math
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from regkit._require import require
 from regkit.grid import Grid
 
 HAND_BOX = (20.0, 25.0)  # centimetres
+CHEST_BOX = (32.0, 24.0, 32.0)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,26 +31,29 @@ class Pair:
     """Two images to align: find y with template(y(x)) ≈ reference(x).
 
     Args:
-        template (m₁, m₂, grey values): the image that is moved.
-        reference (m₁, m₂, grey values): the image that stays.
+        template (of the shape of the grid, grey values): the image that is moved.
+        reference (of the same shape): the image that stays.
         grid: the box and the cells of both.
         w_true (6,): the parameters (A row by row, b) of the map y = A x + b that aligns them, with
-            b in the unit of the grid; None where it is not known.
+            b in the unit of the grid; None where there are none, or they are not known.
+        y_true: the map that aligns them as a function of points, x (n, d) ↦ y (n, d), which
+            torch.func can differentiate; None where it is not known.
     """
 
     template: torch.Tensor
     reference: torch.Tensor
     grid: Grid
     w_true: torch.Tensor | None = None
+    y_true: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     def __repr__(self) -> str:
         return f"Pair of {' × '.join(map(str, self.grid.shape))} cells"
 
 
 def _pooled(image: torch.Tensor, factor: int) -> torch.Tensor:
-    """Means over blocks of ``factor`` × ``factor`` cells."""
-    rows, columns = (cells // factor for cells in image.shape)
-    return image.reshape(rows, factor, columns, factor).mean((1, 3))
+    """Means over blocks of ``factor`` cells a side."""
+    parts = [part for cells in image.shape for part in (cells // factor, factor)]
+    return image.reshape(parts).mean(tuple(range(1, len(parts), 2)))
 
 
 def _needed(module: str, function: str, package: str, extra: str = "book") -> Any:
@@ -62,6 +68,17 @@ def _needed(module: str, function: str, package: str, extra: str = "book") -> An
 def _normal(shape: tuple[int, ...], seed: int) -> torch.Tensor:
     """Standard normal numbers, the same at every call."""
     return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def _drawn(
+    grid: Grid, fine: int, draw: Callable[[np.ndarray], np.ndarray], maps: Sequence[Callable], noise: float
+) -> torch.Tensor:
+    """draw(y(x)) for each map y, averaged over ``fine`` points a side of every cell, with noise."""
+    shape = tuple(cells * fine for cells in grid.shape)
+    x = Grid(grid.extent, shape).points()
+    moved = (torch.from_numpy(draw(y(x).numpy())).reshape(shape) for y in maps)
+    images = torch.stack([_pooled(image, fine) for image in moved])
+    return images + noise * _normal(images.shape, seed=0)
 
 
 def mri(size: int = 256) -> tuple[torch.Tensor, Grid]:
@@ -175,15 +192,133 @@ def hands_phantom(size: int = 128, noise: float = 0.0) -> Pair:
         ((32, 32), (20.0, 25.0))
     """
     require(size > 0, f"expected at least one cell a side, got size {size}")
-    w_true = np.array([-0.69, -0.46, 0.47, -0.93, 22.6, 18.0])
-    matrix, shift = w_true[:4].reshape(2, 2), w_true[4:]
-    fine = max(2, math.ceil(128 / size))  # points a side in every cell, over which the image is averaged
-    x = Grid(HAND_BOX, (size * fine, size * fine)).points().numpy()
-    moved = (x - shift) @ np.linalg.inv(matrix).T
-    drawn = [torch.from_numpy(_hand(points)).reshape(size * fine, -1) for points in (moved, x)]
-    images = torch.stack([_pooled(image, fine) for image in drawn])
-    images += noise * _normal(images.shape, seed=0)
-    return Pair(images[0], images[1], Grid(HAND_BOX, (size, size)), torch.from_numpy(w_true))
+    w_true = torch.tensor([-0.69, -0.46, 0.47, -0.93, 22.6, 18.0], dtype=torch.float64)
+    A, b = w_true[:4].reshape(2, 2), w_true[4:]
+    grid, fine = Grid(HAND_BOX, (size, size)), max(2, math.ceil(128 / size))
+    images = _drawn(grid, fine, _hand, (lambda x: (x - b) @ torch.linalg.inv(A).T, _same), noise)
+    return Pair(images[0], images[1], grid, w_true, partial(_affine, w_true))
+
+
+def _same(x: torch.Tensor) -> torch.Tensor:
+    return x
+
+
+def _affine(w: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """A x + b."""
+    return x @ w[:4].reshape(2, 2).T + w[4:]
+
+
+# A push moves all points along straight lines of one direction, most of all those at its centre. It is: the
+# centre, the direction (a unit vector), how far it moves, its width along the direction and across it. Where
+# it moves less than 1.6 times its width along the direction, no point overtakes another one.
+Push = tuple[tuple[float, ...], tuple[float, ...], float, float, float]
+
+
+def _pushed(pushes: Sequence[Push], x: torch.Tensor) -> torch.Tensor:
+    """One push after the other: x ← x + n D exp(−½ (a²/α² + b²/β²)), a = nᵀ(x − c), a² + b² = ‖x − c‖²."""
+    for centre, direction, far, along, across in pushes:
+        z, n = x - x.new_tensor(centre), x.new_tensor(direction)
+        a = z @ n
+        b_squared = z.square().sum(1) - a**2
+        x = x + far * torch.exp(-0.5 * (a**2 / along**2 + b_squared / across**2))[:, None] * n
+    return x
+
+
+_UNBENT: tuple[Push, ...] = (  # from the bent hand to the straight one
+    ((10.5, 21.5), (1.0, 0.0), 2.6, 6.0, 3.4),  # all fingers
+    ((14.6, 17.0), (0.96, 0.28), 0.9, 2.2, 3.0),  # the little finger further
+    ((7.0, 20.0), (1.0, 0.0), -0.8, 2.2, 3.2),  # the index less
+    ((2.4, 13.4), (0.8, 0.6), -1.4, 2.8, 2.4),  # the thumb the other way
+)
+
+
+def bent_hands_phantom(size: int = 128, noise: float = 0.0, bend: float = 1.0) -> Pair:
+    """Two drawn X-rays of one hand, with straight and with bent fingers, on (0, 20 cm) × (0, 25 cm).
+
+    The template is the upright hand f(x), the reference f(y(x)), so template(y(x)) = reference(x)
+    up to what a cell blurs. y is smooth: a sequence of pushes, each of which moves points along
+    straight lines and none past another one. So it has an inverse, and det ∇y > 0 everywhere.
+
+    Args:
+        size: the number of cells a side.
+        noise (in grey values): the standard deviation of noise, as in ``hands_phantom``.
+        bend: how far the fingers are bent, from −2 to 2; 0 for not at all.
+
+    Returns:
+        The two images with their grid and the map between them, ``y_true``.
+
+    Raises:
+        ValueError: for a size below 1, or fingers that are bent too far.
+
+    Example:
+        >>> pair = bent_hands_phantom(32)
+        >>> pair.y_true(torch.tensor([[7.5, 20.5]])).round(decimals=2)  # the tip of the middle finger
+        tensor([[ 9.3900, 20.5200]])
+    """
+    require(size > 0, f"expected at least one cell a side, got size {size}")
+    require(abs(bend) <= 2, f"expected fingers bent by −2 to 2, got {bend}")
+    y = partial(_pushed, [(c, n, bend * far, *widths) for c, n, far, *widths in _UNBENT])
+    grid, fine = Grid(HAND_BOX, (size, size)), max(2, math.ceil(128 / size))
+    images = _drawn(grid, fine, _hand, (_same, y), noise)
+    return Pair(images[0], images[1], grid, None, y)
+
+
+# The drawn chest, from its middle, in centimetres, the second axis to the back. A part: its middle, half its
+# sides, its grey value; later ones lie over earlier ones.
+_CHEST = (
+    ((0, 0, 0), (13.2, 8.8, 13.4), 110),  # flesh
+    ((-6.2, -0.3, 2.6), (4.6, 6.0, 7.6), 25),  # lungs
+    ((6.2, -0.3, 2.6), (4.6, 6.0, 7.6), 25),
+    ((-3.8, -0.8, -7.6), (7.6, 6.0, 4.6), 170),  # liver
+    ((6.0, -0.6, -7.0), (4.0, 4.6, 3.2), 75),  # stomach
+    ((1.6, -2.2, 0.2), (3.9, 3.6, 4.4), 150),  # heart
+    *(((0, 6.2, z), (1.8, 1.7, 1.7), 235) for z in (-10, -6, -2, 2, 6, 10)),  # spine
+    *((middle, (1.1, 1.1, 1.6), 120) for middle in ((-6.5, 1, 5), (-7, -2, 0), (6.5, 1.5, 4))),
+)
+_BREATH: tuple[Push, ...] = (  # from the chest that is breathed in to the one that is breathed out
+    ((20.0, 11.5, 11.0), (0.0, 0.0, 1.0), 2.6, 5.0, 6.0),  # the diaphragm goes up
+    ((11.0, 11.5, 11.5), (0.0, 0.0, 1.0), 1.6, 5.0, 6.0),
+    ((16.0, 4.5, 19.0), (0.0, 1.0, 0.0), 1.4, 4.5, 8.0),  # the front goes back
+    ((4.5, 12.0, 18.0), (1.0, 0.0, 0.0), 0.9, 4.0, 7.0),  # the sides go in
+    ((27.5, 12.0, 18.0), (-1.0, 0.0, 0.0), 0.9, 4.0, 7.0),
+)
+
+
+def _chest(x: np.ndarray) -> np.ndarray:
+    """Grey value of the chest breathed out at points x (n, 3), with soft surfaces."""
+    x, value = x - np.array(CHEST_BOX) / 2, np.zeros(len(x))
+    for k, (middle, sides, grey) in enumerate(_CHEST):
+        near = ((np.abs(x - middle) / sides) ** (4 if k == 0 else 2)).sum(1) ** (0.25 if k == 0 else 0.5)
+        value += (grey - value) / (1 + np.exp((4 * min(sides) * (near - 1)).clip(-40, 40)))
+    return value
+
+
+def chest_phantom(size: int = 32, noise: float = 0.0) -> Pair:
+    """A drawn chest in space, breathed out and in, on (0, 32 cm) × (0, 24 cm) × (0, 32 cm).
+
+    The template is the chest f(x) breathed out, the reference f(y(x)) breathed in: the diaphragm
+    goes down, front and sides go out. The map y is made as that of ``bent_hands_phantom``.
+
+    Args:
+        size: the number of cells a side.
+        noise (in grey values): the standard deviation of noise, as in ``hands_phantom``.
+
+    Returns:
+        The two images with their grid and the map between them, ``y_true``.
+
+    Raises:
+        ValueError: for a size below 1.
+
+    Example:
+        >>> pair = chest_phantom(16)
+        >>> pair, pair.y_true(torch.tensor([[16.0, 4.5, 19.0]])).round(decimals=2)  # the front goes back
+        (Pair of 16 × 16 × 16 cells, tensor([[16.0000,  5.9000, 19.4600]]))
+    """
+    require(size > 0, f"expected at least one cell a side, got size {size}")
+    y = partial(_pushed, _BREATH)
+    grid, fine = Grid(CHEST_BOX, (size,) * 3), math.ceil(64 / size)
+    images = _drawn(grid, fine, _chest, (_same, y), noise)
+    return Pair(images[0], images[1], grid, None, y)
 
 
 def bumps(size: int = 64, shift: float = 0.0) -> tuple[torch.Tensor, Grid]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import sys
 from functools import lru_cache
 
@@ -142,11 +143,6 @@ def test_hands_noise_is_the_same_at_every_call():
     assert torch.equal(clean.template, data.hands_phantom(32).template)
 
 
-def test_hands_refuse_an_empty_picture():
-    with pytest.raises(ValueError, match="expected at least one cell a side, got size 0"):
-        data.hands_phantom(0)
-
-
 def test_derivatives_of_this_file_are_those_of_torch_func():
     loss, w = sum_of_squares(data.hands_phantom(32), 0.1), torch.from_numpy(IDENTITY)
     _, gradient, hessian = loss(w, 2)
@@ -164,6 +160,83 @@ def test_hands_fool_the_finest_scale_and_not_the_coarse_ones(size):
     w, loss = coarse_to_fine(pair, 8)
     assert loss / start < 0.01
     assert mean_distance(pair, w, pair.w_true) < 0.02
+
+
+DEFORMED = {"hands": data.bent_hands_phantom, "chest": data.chest_phantom}
+deformed = pytest.mark.parametrize("name", DEFORMED)
+
+
+@deformed
+def test_deformed_pairs_are_two_views_of_one_function(name):
+    """The template's spline at y is the reference, up to what the cells blur, which finer cells take away."""
+    left = []
+    for size in {"hands": (64, 128), "chest": (16, 32)}[name]:
+        pair = DEFORMED[name](size)
+        x, d = pair.grid.points(), pair.grid.dim
+        assert pair.grid.shape == pair.template.shape == pair.reference.shape == (size,) * d
+        T = SmoothingBasis(pair.template).coefficients(0.0)
+        at_y, at_x = ((evaluate(T, pair.grid, z) - pair.reference.reshape(-1)) for z in (pair.y_true(x), x))
+        left.append(float(at_y.square().sum() / at_x.square().sum()))
+    for image in (pair.template, pair.reference):
+        assert image.dtype == torch.float64 and image.min() >= 0 and 200 < image.max() <= 255
+        assert max(float(image.movedim(k, 0)[[0, -1]].max()) for k in range(d)) < 2  # dark at the border
+    assert left[1] < 0.005 and left[1] < left[0] / 5
+
+
+@pytest.mark.parametrize(
+    "pair", [*(data.bent_hands_phantom(8, bend=b) for b in (-2, 1, 2)), data.chest_phantom(8)]
+)
+def test_deformations_do_not_fold_and_have_an_inverse(pair):
+    """det ∇y by differences, also beyond the box; a fixed point iteration finds the way back."""
+    d = pair.grid.dim
+    sides = torch.tensor(pair.grid.extent, dtype=torch.float64)
+    shape = (120, 150) if d == 2 else (24, 18, 24)
+    x = 1.4 * Grid(pair.grid.extent, shape).points() - 0.2 * sides
+    h = 1e-5 * torch.eye(d, dtype=torch.float64)
+    F = torch.stack([(pair.y_true(x + step) - pair.y_true(x - step)) / 2e-5 for step in h], dim=2)
+    det = torch.linalg.det(F)
+    assert 0.2 < det.min() < 0.8 and 1.2 < det.max() < 3
+    by_ad = torch.func.vmap(torch.func.jacfwd(lambda p: pair.y_true(p[None])[0]))(x)
+    assert torch.allclose(by_ad, F, atol=1e-8)
+    z, back = pair.y_true(x), pair.y_true(x).clone()
+    for _ in range(80):
+        back = back - 0.7 * (pair.y_true(back) - z)
+    assert torch.allclose(back, x, atol=1e-6)
+
+
+def test_fingers_bend_as_far_as_they_are_told():
+    straight = data.bent_hands_phantom(16, bend=0.0)
+    assert torch.equal(straight.template, straight.reference)
+    tips = torch.tensor([[7.2, 19.0], [10.0, 20.0], [12.5, 19.0], [14.7, 16.0]], dtype=torch.float64)
+    wrist = torch.tensor([[10.0, 5.0]], dtype=torch.float64)
+    moves = [data.bent_hands_phantom(8, bend=b).y_true for b in (0.5, 1.0)]
+    for few, many in zip(*((y(tips) - tips).norm(dim=1) for y in moves), strict=True):
+        assert 0.4 < few < many < 3.2
+    assert (moves[1](wrist) - wrist).norm() < 0.01
+    with pytest.raises(ValueError, match=r"expected fingers bent by −2 to 2, got 2\.5"):
+        data.bent_hands_phantom(8, bend=2.5)
+
+
+def test_breathing_in_makes_the_lungs_larger():
+    """How much of the chest is dark, but not as dark as the air around it."""
+    pair = data.chest_phantom(32)
+    volume = [float(((image > 15) & (image < 60)).sum()) for image in (pair.template, pair.reference)]
+    assert volume[1] > 1.1 * volume[0]
+
+
+@pytest.mark.parametrize("draw", [data.hands_phantom, *DEFORMED.values()])
+def test_drawn_pairs_know_their_map_and_refuse_an_empty_picture(draw):
+    pair = draw(9)
+    x = pair.grid.points()
+    again = pickle.loads(pickle.dumps(pair))
+    assert torch.equal(again.y_true(x), pair.y_true(x)) and pair.y_true(x).shape == x.shape
+    if pair.w_true is not None:
+        A, b = pair.w_true[:4].reshape(2, 2), pair.w_true[4:]
+        assert torch.allclose(pair.y_true(x), x @ A.T + b)
+    noisy, noisier = draw(9, noise=5.0), draw(9, noise=10.0)
+    assert torch.allclose(2 * (noisy.template - pair.template), noisier.template - pair.template)
+    with pytest.raises(ValueError, match="expected at least one cell a side, got size 0"):
+        draw(0)
 
 
 def test_paper_hands_start_loss_is_that_of_the_authors(paper_data):
