@@ -186,10 +186,10 @@ def start(edition: Edition, pdf: bool) -> str:
 def _groups() -> list[tuple[str, list[dict]]]:
     """The parts of the book that have notebooks, with these."""
     parts = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))["parts"]
-    listed = {path.stem: path for path in book_notebooks()}
+    listed = {path.relative_to(ROOT).with_suffix("").as_posix(): path for path in book_notebooks()}
     groups = []
     for part in parts:
-        names = [Path(chapter["file"]).name for chapter in part["chapters"]]
+        names = [chapter["file"] for chapter in part["chapters"]]
         if found := [listed[name] for name in names if name in listed]:
             groups.append((part["caption"], [_row(path) for path in found]))
     return groups

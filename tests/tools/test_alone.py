@@ -19,7 +19,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools import copies, student
+from tools import copies, kit, student
 from tools.chapters import lessons, tags
 from tools.toc import notebooks
 from tools.wheel import wheel
@@ -250,13 +250,16 @@ def test_copy_runs_alone(notebook, alone, book, request):
 @pytest.mark.slow
 @pytest.mark.parametrize("notebook", lessons(), ids=lambda path: path.stem)
 def test_students_notebook_runs_alone(notebook, alone, book, request):
-    """As it is handed out, in an empty folder, offline: each cell passes, and no exercise is done yet."""
+    """As it lies in a kit, offline: the first cell installs the wheel, all pass, and nothing is done yet."""
     if notebook.stem not in TWO_FOR_STUDENTS and not request.config.getoption("--all-copies"):
         pytest.skip("--all-copies runs all of them, not only two")
-    python = alone()
-    python.install_wheel()
-    copy = nbformat.read(copies.COPIES / notebook.name, as_version=4)
-    for cell in python.execute(student.for_students(copy, notebook.stem)).cells:
+    python, files = alone(), dict(kit.notebooks("student", sorted(student.BUILT.iterdir())))
+    [name] = [name for name in files if name.endswith(".whl")]
+    (python.folder / Path(name).name).write_bytes(files[name])
+    text = files[f"student/{notebook.name}"].decode()
+    first, *cells = python.execute(nbformat.reads(text, as_version=4)).cells
+    assert "".join(map(said, first.outputs)) == f"Installed {Path(name).name}\n"
+    for cell in [first, *cells]:
         assert_quiet(cell)
         if "exercise" in tags(cell):
             assert "not done yet" in str(cell.outputs), cell.source

@@ -143,11 +143,18 @@ def test_a_page_leads_to_the_kits_where_they_lie_beside_it_and_nowhere_else(book
             assert len(page.select(".dropdown-menu a[href*=regkit-notebooks]")) == 1
 
 
-def test_a_kit_is_no_larger_than_it_may_be(tmp_path, monkeypatch):
-    monkeypatch.setattr(kit, "content", lambda *_: iter([("a", b"a"), ("b/c", b"c")]))
+def test_the_same_content_gives_the_same_bytes_which_may_not_be_too_many(tmp_path, monkeypatch):
+    files = [("a", b"a"), ("b/c", b"c"), ("ä", bytes(10_000))]
+    monkeypatch.setattr(kit, "content", lambda *_: reversed(files))
     path = kit.write(kit.COURSE, tmp_path)
+    first = path.read_bytes()
     with zipfile.ZipFile(path) as archive:
-        assert archive.namelist() == [f"{path.stem}/{name}" for name in ("SHA256SUMS", "a", "b/c")]
+        assert archive.namelist() == [f"{path.stem}/{name}" for name in ("SHA256SUMS", "a", "b/c", "ä")]
+        assert archive.testzip() is None
+    monkeypatch.setattr(kit, "content", lambda *_: iter(files))
+    (tmp_path / f"{kit.COURSE.stem}-0.0.1.zip").touch()
+    assert kit.write(kit.COURSE, tmp_path).read_bytes() == first
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
     monkeypatch.setattr(kit, "LARGEST", 10)
     with pytest.raises(ValueError, match="expected a kit of at most 10 bytes, got"):
         kit.write(kit.COURSE, tmp_path)
