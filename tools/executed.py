@@ -12,7 +12,7 @@ from tools.fingerprint import fingerprint
 from tools.toc import ROOT, notebooks
 
 EXECUTED = ROOT / "_build" / "executed"
-ABOUT = "executed"  # the entry in a notebook's metadata: its fingerprint, and the seconds that it took
+ABOUT = "executed"  # the entry in a notebook's metadata: its fingerprint, its seconds, its megabytes
 
 
 def place(notebook: Path) -> Path:

@@ -8,7 +8,9 @@ A notebook all of whose cells passed is written to ``_build/executed``, with its
 from __future__ import annotations
 
 import copy
+import re
 import time
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -58,6 +60,16 @@ def _stored(outputs: list) -> list[nbformat.NotebookNode]:
     return [nbformat.from_dict(output) for output in kept]
 
 
+def _peak(process: int) -> float | None:
+    """The most memory that a process has had so far, in MB; None where the system does not say."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    return int(found[1]) * 1024 / 1e6 if found else None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item, nextitem):
     """After the last cell of a notebook write its executed copy, if all cells passed."""
@@ -70,6 +82,8 @@ def pytest_runtest_teardown(item, nextitem):
         answer = notebook.kernel.kc.kernel_info(reply=True, timeout=60)
         notebook.nb.metadata.language_info = answer["content"]["language_info"]
         about = {"fingerprint": notebook.fingerprint, "seconds": round(seconds, 1)}
+        if peak := _peak(notebook.kernel.km.provisioner.pid):
+            about["megabytes"] = round(peak)
         notebook.nb.metadata[ABOUT] = about
         nbformat.validate(notebook.nb)
         path = place(notebook.path)

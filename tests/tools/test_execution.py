@@ -13,10 +13,14 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tools.executed import ABOUT, read
+from tools.toc import notebooks
+
+MOST = 1500  # megabytes of a kernel
 GOOD = [
     "import pkg\nprint('one')\nprint('two')",
     "x = [pkg.VALUE]\nx",
-    "x;",
+    "len(b'x' * 300_000_000);",
     "display({'text/html': '<b>b</b>'}, raw=True)",
 ]
 WARNS = ["import warnings\nwarnings.warn('too hot')", "1"]
@@ -112,6 +116,22 @@ def test_outputs_are_kept_as_jupyter_would_store_them(run, project):
     assert third.outputs == []  # IPython sees the semicolon
     assert fourth.outputs[0].data == {"text/html": "<b>b</b>"}
     assert [cell.execution_count for cell in notebook.cells[1:]] == [1, 2, 3, 4]
+
+
+LINUX = pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="only Linux says it")
+
+
+@LINUX
+def test_the_most_memory_is_kept_not_the_last(run, project):
+    copy = nbformat.read(project / "_build" / "executed" / "good.ipynb", as_version=4)
+    assert 300 < copy.metadata[ABOUT]["megabytes"] < 900
+
+
+@LINUX
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_a_notebook_of_the_book_runs_in_a_small_machine(path, book):
+    """Binder gives 2 GB, and a class server has one such kernel for each student."""
+    assert 100 < read(path).metadata[ABOUT]["megabytes"] < MOST
 
 
 def test_new_text_needs_no_run_and_reaches_the_page(run, project):
