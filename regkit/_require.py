@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
 
 
-def require(condition: bool | torch.Tensor, message: str) -> None:
+def require(condition: bool | torch.Tensor, message: str | Callable[[], str]) -> None:
     """Raise ValueError(message) unless ``condition`` holds.
 
-    Under ``vmap`` a tensor has no single truth value; then the check is left to the caller, who is
-    outside of it.
+    A function that makes the message is for one with the numbers of a tensor, which not every PyTorch gives
+    out under ``torch.func``. Under ``vmap`` a tensor has no single truth value; then the check is left to the
+    caller, who is outside of it.
     """
     try:
         holds = bool(condition)
     except RuntimeError:
         return
     if not holds:
-        raise ValueError(message)
+        raise ValueError(message if isinstance(message, str) else message())
 
 
 def require_words(**names: tuple[str, Iterable[str]]) -> None:

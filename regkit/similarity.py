@@ -71,7 +71,7 @@ class Similarity(Rigid):
     def lower(self, A: Tensor, b: Tensor) -> Tensor:
         """The angles and σ of A, and b; a ValueError unless A is a rotation times a factor above 0."""
         determinant = torch.linalg.det(A)
-        require(determinant > 0, f"expected a rotation times a factor, got {A.tolist()}")
+        require(determinant > 0, lambda: f"expected a rotation times a factor, got {A.tolist()}")
         scale = determinant ** (1 / self.dim)
         rigid = self._rigid.lower(A / scale, b)
         return torch.cat([rigid[: self.turns], scale.log()[None], rigid[self.turns :]])

@@ -203,7 +203,7 @@ class Affine(Transform):
         """The w′ (p,) with y(y(x; w); w′) = x; a ValueError for a singular A."""
         A, b = self.matrix(w)
         inverse, info = torch.linalg.inv_ex(A)
-        require(info == 0, f"expected an invertible matrix A, got {A.tolist()}")
+        require(info == 0, lambda: f"expected an invertible matrix A, got {A.tolist()}")
         return self.from_matrix(inverse, -inverse @ b)
 
     def compose(self, w1: Tensor, w2: Tensor) -> Tensor:
@@ -237,7 +237,7 @@ class Translation(Affine):
     def lower(self, A: Tensor, b: Tensor) -> Tensor:
         """b; a ValueError unless A is the unit matrix."""
         distance = (A - torch.eye(self.dim, dtype=A.dtype, device=A.device)).abs().max()
-        require(distance < 1e-6, f"expected the unit matrix for a translation, got {A.tolist()}")
+        require(distance < 1e-6, lambda: f"expected the unit matrix for a translation, got {A.tolist()}")
         return b
 
 
@@ -305,7 +305,10 @@ class Rigid(Affine):
     def lower(self, A: Tensor, b: Tensor) -> Tensor:
         """The angles of A, and b; a ValueError unless A is a rotation."""
         defect = (A.T @ A - torch.eye(self.dim, dtype=A.dtype, device=A.device)).abs().max()
-        require((defect < 1e-6) & (torch.linalg.det(A) > 0), f"expected a rotation matrix, got {A.tolist()}")
+        require(
+            (defect < 1e-6) & (torch.linalg.det(A) > 0),
+            lambda: f"expected a rotation matrix, got {A.tolist()}",
+        )
         angles = [torch.atan2(A[1, 0], A[0, 0])]
         if self.dim == 3:
             angles = [torch.atan2(A[2, 1], A[2, 2]), torch.asin((-A[2, 0]).clamp(-1, 1)), *angles]

@@ -43,8 +43,8 @@ ALL = names(here.pins(having()))
     [
         ({}, set()),
         ({"torch": "2.14.1", "numpy": "2.0.2"}, {"torch", "numpy"}),
-        ({"torch": "2.13.0+cpu"}, {"torch"}),
-        ({"torch": "2.9.1", "numpy": "2.10.0"}, {"numpy"}),  # 2.9 is older than 2.13
+        ({"torch": "2.10.0+cpu"}, {"torch"}),  # and 2.10 is newer
+        ({"torch": "2.8.1", "numpy": "2.10.0"}, {"numpy"}),  # 2.8 is older than 2.9
         ({"numpy": "1.26.4", "scipy": "1.99"}, set()),
     ],
 )
