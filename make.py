@@ -118,7 +118,8 @@ def records(*options: str) -> None:
     """Make the recorded runs anew, and say which differ; --jobs N, --dask ADDRESS, --fresh"""
     install()
     papers = ("reproduction",) if os.environ.get("REGKIT_DATA") else ()
-    for name in ("continuation", "superres", "superres_large", "differentiating_cg", *papers):
+    always = ("continuation", "superres", "superres_large", "differentiating_cg", "beyond_affine")
+    for name in (*always, *papers):
         run(PY, f"benchmarks/{name}.py", "record", *options)
 
 

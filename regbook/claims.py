@@ -105,7 +105,7 @@ CLAIMS = (
         ),
         "True of the whole matrix. A Newton step by conjugate gradients needs products with it only, and one "
         "costs a few gradients, with 6 parameters as with 50.",
-        "A1_torch",
+        "11_beyond_affine",
         "regbook/test_experiments_12.py::test_a_product_needs_no_hessian",
     ),
     Claim(

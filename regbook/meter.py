@@ -1,4 +1,4 @@
-"""How much work something is: a run's products with AᵀA, counted, and what functions cost, timed."""
+"""How much work something is: numbers that are computed and products with AᵀA, counted; functions, timed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from time import perf_counter, process_time
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from regkit.operators import ParametricOperator
 from regkit.varpro import Separable
@@ -67,3 +69,26 @@ def cost(functions: Sequence[Callable[[], object]], repeats: int = 5) -> tuple[n
             row[k] = CLOCK() - start
     times = times[1:]  # the first call warms up
     return np.median(times / times[:, :1], axis=0), 1e3 * float(np.median(times[:, 0]))
+
+
+class Computed(TorchDispatchMode):
+    """Counts the numbers that torch computes and stores: a price that does not depend on the computer.
+
+    A view, a reshaped tensor for one, computes nothing; nor does a zero that has no storage.
+    """
+
+    numbers = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        result = operation(*args, **(kwargs or {}))
+        if not operation.is_view and "zerotensor" not in str(operation):
+            parts = tree_leaves(result)
+            self.numbers += sum(part.numel() for part in parts if isinstance(part, torch.Tensor))
+        return result
+
+
+def price(function: Callable, *arguments: object) -> int:
+    """How many numbers are computed in one run of ``function``."""
+    with Computed() as counter:
+        function(*arguments)
+    return counter.numbers

@@ -1,13 +1,10 @@
-"""Experiments of chapter 1: the graph of one pixel, what derivatives cost, differences."""
+"""Experiments of chapter 1: the graph of one pixel, and differences."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
 import numpy as np
-import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 
 def numbers_of_a_pixel(name: str, a: float, b: float, x: float, R: float) -> dict:
@@ -23,29 +20,6 @@ def numbers_of_a_pixel(name: str, a: float, b: float, x: float, R: float) -> dic
         "tangent_b": [0.0, *np.cumprod([1.0, *local[2:]]).tolist()],
         "bar": np.cumprod([1.0, *local[:0:-1]])[::-1].tolist(),
     }  # fmt: skip
-
-
-class Computed(TorchDispatchMode):
-    """Counts the numbers that torch computes and stores: a price that does not depend on the computer.
-
-    A view, a reshaped tensor for one, computes nothing; nor does a zero that has no storage.
-    """
-
-    numbers = 0
-
-    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        result = operation(*args, **(kwargs or {}))
-        if not operation.is_view and "zerotensor" not in str(operation):
-            parts = tree_leaves(result)
-            self.numbers += sum(part.numel() for part in parts if isinstance(part, torch.Tensor))
-        return result
-
-
-def price(function: Callable, *arguments: object) -> int:
-    """How many numbers are computed in one run of ``function``."""
-    with Computed() as counter:
-        function(*arguments)
-    return counter.numbers
 
 
 def difference_errors(

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch.func import grad, hessian, jvp, vjp
 
-from regbook.experiments.ch01 import price
+from regbook.meter import price
 from regkit import coefficients, data, evaluate
 from tools.toc import ROOT
 

@@ -12,7 +12,7 @@ from .figures import STATE, fraction, violations
 
 pytestmark = pytest.mark.browser
 
-NUMBERS = [f"{k:02d}" for k in range(1, 12)]
+NUMBERS = [f"{k:02d}" for k in range(1, 13)]
 SIZES = ((1280, 720), (1024, 768), (1920, 1080))
 LEAST = 18  # pixels of text, on a screen of 720 lines
 

@@ -4,8 +4,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-import torch
-from torch.func import jvp
 
 from regbook.experiments import ch01
 
@@ -24,16 +22,6 @@ def test_the_graph_of_a_pixel_is_right_in_both_directions(a, b, x, R):
     assert shown["tangent_b"][-1] == pytest.approx(float(slope_y), rel=1e-13)
     assert shown["bar"][0] * shown["local"][0] == pytest.approx(float(slope_y * exact_x), rel=1e-13)
     assert shown["bar"][1] == pytest.approx(float(slope_y), rel=1e-13) and shown["bar"][-1] == 1
-
-
-def test_the_price_counts_what_is_computed_and_stored():
-    x = torch.ones(1000, dtype=torch.float64)
-    assert ch01.price(torch.sin, x) == 1000
-    assert ch01.price(lambda x: (2 * x.reshape(10, 100)).sum(), x) == 1001, "a view is free"
-    # forwards the sine and its tangent, which needs the cosine: three times as many
-    assert ch01.price(lambda x: jvp(torch.sin, (x,), (x,)), x) == 3000
-    A = torch.eye(50, dtype=torch.float64)
-    assert ch01.price(lambda A: A @ A, A) == 2500
 
 
 def test_errors_of_differences_are_those_of_the_formula():

@@ -67,3 +67,13 @@ def test_costs_are_medians_in_runs_of_the_first(monkeypatch):
     monkeypatch.setattr(meter, "CLOCK", lambda: now[0])
     factors, once = meter.cost([work, work], repeats=5)
     assert factors.tolist() == [1, 3] and once == 1000
+
+
+def test_the_price_counts_what_is_computed_and_stored():
+    x = torch.ones(1000, dtype=torch.float64)
+    assert meter.price(torch.sin, x) == 1000
+    assert meter.price(lambda x: (2 * x.reshape(10, 100)).sum(), x) == 1001, "a view is free"
+    # forwards the sine and its tangent, which needs the cosine: three times as many
+    assert meter.price(lambda x: torch.func.jvp(torch.sin, (x,), (x,)), x) == 3000
+    A = torch.eye(50, dtype=torch.float64)
+    assert meter.price(lambda A: A @ A, A) == 2500
