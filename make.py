@@ -242,7 +242,8 @@ def run(*command, check: bool = True, **options) -> subprocess.CompletedProcess:
 
 
 def pytest(*options: str) -> subprocess.CompletedProcess:
-    return run(PY, "-m", "pytest", "-n", "2", "--dist", "loadfile", *options, check=False)
+    parallel = "-n 2 --dist loadfile --no-loadscope-reorder".split()  # in the order of tests/conftest.py
+    return run(PY, "-m", "pytest", *parallel, *options, check=False)
 
 
 def go_on_with_a_newer_python() -> None:

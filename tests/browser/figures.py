@@ -109,7 +109,10 @@ def guess(figure: Locator) -> str | None:
 
 def sliders(figure: Locator) -> Iterator[Locator]:
     """Those that move the figure, not the one on which a guess is made."""
-    yield from figure.locator("input[type=range]:not(.rk-predict *, .rk-ghost *)").all()
+    found = figure.locator("input[type=range]:not(.rk-predict *, .rk-ghost *)")
+    for k in range(found.count()):
+        if k < found.count():  # one that shows a result may go when another is moved
+            yield found.nth(k)
 
 
 def move(slider: Locator, fraction: float) -> None:
@@ -134,18 +137,82 @@ AT_REST = """async () => {
 }"""
 
 
+# Of all words that can be seen and look alike (their own colour and size, and what lies behind them) the
+# first, the middle and the last: contrast takes most of axe-core's time, and is the same for all of them.
+LOOKS = """([within, spare]) => {
+  const behind = new Map(), alike = new Map();
+  const ground = (node) => {
+    if (!node) return "";
+    if (!behind.has(node)) {
+      const look = getComputedStyle(node), parts = [];
+      if (look.backgroundColor !== "rgba(0, 0, 0, 0)") parts.push(look.backgroundColor);
+      if (look.backgroundImage !== "none") parts.push(look.backgroundImage.slice(0, 99));
+      if (look.position !== "static") parts.push(look.position);
+      if (look.opacity !== "1") parts.push(look.opacity);
+      if (look.filter !== "none") parts.push(look.filter);
+      behind.set(node, ground(node.parentElement) + (parts.length ? `<${parts}>` : ""));
+    }
+    return behind.get(node);
+  };
+  for (const root of document.querySelectorAll(within)) {
+    const words = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+    while (words.nextNode()) {
+      const node = words.currentNode.parentElement;
+      if (!words.currentNode.data.trim() || node.closest("script, style, noscript")) continue;
+      if (spare.length && node.closest(spare.join())) continue;
+      if (!node.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
+      const own = getComputedStyle(node), around = node.parentElement && getComputedStyle(node.parentElement);
+      const letters = [own.fontSize, own.fontWeight, own.textDecorationLine, own.textShadow].join();
+      const key = [node.localName, node.className, own.color, letters, around?.color, ground(node)].join();
+      if (!alike.has(key)) alike.set(key, new Set());
+      alike.get(key).add(node);
+    }
+  }
+  return [...alike.values()].flatMap((same) => {
+    const all = [...same];
+    return [...new Set([all[0], all[all.length >> 1], all[all.length - 1]])];
+  });
+}"""
+
+
 def violations(page: Page, rules=STANDARD, within: str | None = None, without=(), spare=()) -> list[str]:
     """What axe-core finds, by the Web Content Accessibility Guidelines 2.1, levels A and AA.
 
     Contrast takes most of the time, so parts that look alike on all pages may be spared.
     """
+    return _axe(page, rules, [within or "html"], "([where, how]) => axe.run(where, how)", without, spare)
+
+
+def faint(page: Page, rules, within="html", spare=()) -> list[str]:
+    """What axe-core finds by rules of contrast, where of all words that look alike three are looked at.
+
+    What is spared is taken out of the page meanwhile: most elements of a chapter are pieces of formulas.
+    """
+    run = f"""async ([where, how]) => {{
+      const include = ({LOOKS})([where.include[0][0], where.exclude.flat()]), out = [];
+      if (!include.length) return {{ violations: [] }};
+      const spared = where.exclude.flat().join();
+      for (const node of spared ? document.querySelectorAll(spared) : []) {{
+        out.push([node, [...node.childNodes]]);
+        node.replaceChildren();
+      }}
+      try {{
+        return await axe.run({{ include }}, how);
+      }} finally {{
+        for (const [node, children] of out.reverse()) node.replaceChildren(...children);
+      }}
+    }}"""
+    return _axe(page, rules, [within], run, (), spare)
+
+
+def _axe(page: Page, rules, within, run: str, without, spare) -> list[str]:
     if not page.evaluate("() => Boolean(window.axe)"):
         page.evaluate(AXE)
     page.evaluate(AT_REST)
     off = {rule: {"enabled": False} for rule in without}
     options = {"runOnly": list(rules), "preload": False, "rules": off, "resultTypes": ["violations"]}
-    where = {"include": [[within or "html"]], "exclude": [[part] for part in spare]}
-    found = page.evaluate("([where, how]) => axe.run(where, how)", [where, options])
+    where = {"include": [within], "exclude": [[part] for part in spare]}
+    found = page.evaluate(run, [where, options])
     return [
         f"{rule['id']}: {node['target']} {node['html'][:160]}\n  {node['failureSummary'][:300]}"
         for rule in found["violations"]

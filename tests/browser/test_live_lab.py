@@ -1,4 +1,4 @@
-"""Live in JupyterLab: a chapter, its slider between two frames, and a run that is interrupted."""
+"""Live in JupyterLab: a lesson, its slider between two frames, and a run that is interrupted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tools.copies import COPIES
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-NOTEBOOK = "02_spline_images.ipynb"
+NOTEBOOK = "A2_information.ipynb"  # the quickest lesson with a figure that moves
 SMALL = """
 import numpy as np
 from regbook.explore import explore
@@ -225,6 +225,7 @@ def moves_between_frames(figure: Figure) -> float:
     box, last = track.bounding_box(), float(figure.handle.get_attribute("aria-valuemax"))
     target = 0.81 if place < last / 2 else 0.19
     track.click(position={"x": target * box["width"], "y": box["height"] / 2}, force=True)
+    figure.wait_for_another_picture(picture)  # the kernel's answer to the click comes before any key
     figure.handle.focus()
     for _ in range(20):  # steps are a twentieth of the distance of two frames
         place = float(figure.handle.get_attribute("aria-valuetext"))
@@ -233,7 +234,6 @@ def moves_between_frames(figure: Figure) -> float:
         figure.page.keyboard.press("ArrowRight")
     else:
         raise AssertionError(f"{place} is a frame")
-    figure.wait_for_another_picture(picture)
     expect(figure.number).not_to_have_value(number)
     expect(figure.root).not_to_have_text(text, use_inner_text=True)
     return place
@@ -325,8 +325,8 @@ def is_whole(page: Page) -> None:
     expect(page.locator(".jp-CodeCell .jp-Placeholder").first).to_be_visible()
 
 
-def test_chapter(lab, book):
-    """The chapter on splines, as a reader runs it; its figure starts with the picture of the built book."""
+def test_lesson(lab, book):
+    """An appendix, as a reader runs it; its figure starts with the picture of the built book."""
     figure = Figure(lab(NOTEBOOK, look=is_whole))
     figure.skip_guess()
     expect(figure.handle).to_be_visible()

@@ -39,9 +39,9 @@ EMPTY = """() => [...document.querySelectorAll(".rk .rk-stage, .rk .rk-picture")
 }).map((box) => box.closest("figure").getAttribute("aria-label"))"""
 
 
-def test_page_without_scripts(open_page, path):
+def test_page_without_scripts(turn_to, path):
     """Nothing answers before a fold is opened; then all is there, and no box is empty."""
-    page = open_page(path, scripts=False).page
+    page = turn_to(path, scripts=False).page
     assert_every_frame_is_there(page)
     for width in (1280, 360):
         page.set_viewport_size({"width": width, "height": 800})
@@ -76,7 +76,7 @@ def assert_every_frame_is_there(page: Page) -> None:
 class _Links(HTMLParser):
     def __init__(self):
         super().__init__()
-        self.targets, self.anchors = [], {"", "top"}
+        self.targets, self.fetched, self.anchors = [], [], {"", "top"}
 
     def handle_starttag(self, tag, attributes):
         for name, value in attributes:
@@ -84,6 +84,8 @@ class _Links(HTMLParser):
                 self.anchors.add(value)
             if value and name in ("href", "src") and ("rel", "canonical") not in attributes:
                 self.targets.append(value)
+                if name == "src" or ("rel", "stylesheet") in attributes:
+                    self.fetched.append(value)
 
 
 @cache

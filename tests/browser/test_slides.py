@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tools.chapters import chapters
+
 from .figures import STATE, fraction, violations
 
 pytestmark = pytest.mark.browser
 
-NUMBERS = [f"{k:02d}" for k in range(1, 13)]
+NUMBERS = [path.name[:2] for path in chapters()]
 SIZES = ((1280, 720), (1024, 768), (1920, 1080))
 LEAST = 18  # pixels of text, on a screen of 720 lines
 
@@ -264,7 +266,7 @@ def test_the_speaker_window_has_notes_and_moves_with_the_slides(open_page, book)
 
 
 def test_a_blocked_speaker_window_is_told(open_page, book):
-    page = opened(open_page, book, "11", width=1280, height=720)
+    page = opened(open_page, book, "01", width=1280, height=720)
     page.evaluate("() => { window.open = () => null; }")
     page.keyboard.press("s")
     expect(page.get_by_role("alert")).to_contain_text("Allow pop-ups")

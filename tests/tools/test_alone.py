@@ -26,11 +26,10 @@ from tools.wheel import wheel
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="a user of Windows may not make links")
 
-TWO = (
-    "index",
-    "06_exact_hessians",
-)  # readers' copies that are executed in every run of the tests; --all-copies: all
-TWO_FOR_STUDENTS = ("01_ad_basics", "A3_which_derivative")
+# Those that are executed in every run of the tests, --all-copies: all of them. Interactive figures, exercises
+# with their solutions, and a whole chapter without solutions; each the quickest of its kind.
+READERS = ("index", "A3_which_derivative")
+STUDENTS = ("01_ad_basics",)
 PACKAGES = Path(find_spec("numpy").origin).parents[1]
 BEGIN = "import regbook\nprint(regbook.__file__)"
 NO_NETWORK = """
@@ -235,8 +234,8 @@ def assert_quiet(cell):
 @pytest.mark.parametrize("notebook", notebooks(), ids=lambda path: path.stem)
 def test_copy_runs_alone(notebook, alone, book, request):
     """In an empty folder, offline: each cell passes, nothing warns, and figures are drawn as on the page."""
-    if notebook.stem not in TWO and not request.config.getoption("--all-copies"):
-        pytest.skip("--all-copies runs all of them, not only two")
+    if notebook.stem not in READERS and not request.config.getoption("--all-copies"):
+        pytest.skip("--all-copies runs all of them")
     python = alone()
     python.install_wheel()
     copy = nbformat.read(copies.COPIES / notebook.name, as_version=4)
@@ -251,8 +250,8 @@ def test_copy_runs_alone(notebook, alone, book, request):
 @pytest.mark.parametrize("notebook", lessons(), ids=lambda path: path.stem)
 def test_students_notebook_runs_alone(notebook, alone, book, request):
     """As it lies in a kit, offline: the first cell installs the wheel, all pass, and nothing is done yet."""
-    if notebook.stem not in TWO_FOR_STUDENTS and not request.config.getoption("--all-copies"):
-        pytest.skip("--all-copies runs all of them, not only two")
+    if notebook.stem not in STUDENTS and not request.config.getoption("--all-copies"):
+        pytest.skip("--all-copies runs all of them")
     python, files = alone(), dict(kit.notebooks("student", sorted(student.BUILT.iterdir())))
     [name] = [name for name in files if name.endswith(".whl")]
     (python.folder / Path(name).name).write_bytes(files[name])
