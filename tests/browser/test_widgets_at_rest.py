@@ -71,9 +71,9 @@ def alone(request, tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_nothing_jumps(open_page, alone, width):
+def test_nothing_jumps(turn_to, alone, width):
     """What stands below the figure stays where it is, whatever is moved, chosen or clicked."""
-    page = open_page(alone, width=width).page
+    page = turn_to(alone, width=width).page
     (figure,) = figures(page)
     before = height(figure)
     for names in figure.locator("select").all():
@@ -94,8 +94,8 @@ def test_nothing_jumps(open_page, alone, width):
     assert too_wide(page) == []
 
 
-def test_there_is_something_to_see_without_scripts(open_page, alone):
-    (figure,) = figures(open_page(alone, scripts=False).page)
+def test_there_is_something_to_see_without_scripts(turn_to, alone):
+    (figure,) = figures(turn_to(alone, scripts=False).page)
     if alone.stem not in ("graph_stepper", "jacobian_chain", "work_accuracy"):
         image = figure.locator("img")
         assert image.is_visible() and image.evaluate("image => image.naturalWidth") > 600
