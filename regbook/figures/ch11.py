@@ -115,7 +115,7 @@ def weakening(bent, fits):
             ax.set(xscale="log", xlim=(2e1, 5e-7), xlabel="α, weaker →", ylim=limits, title=title)
             powers(ax.xaxis, (0, -3, -6))
             if name == "least":
-                ax.axhspan(limits[0], 0, color=COLORS["vermillion"], alpha=0.15, lw=0)
+                ax.axhline(0, color=COLORS["vermillion"], ls="--", lw=1.3)
             else:
                 ax.set_yscale("log")
                 marks = (1, 10, 100) if name == "left" else (0.5, 1, 2, 5)
@@ -174,7 +174,8 @@ def whirl(steps, grid):
         grid_lines(left, y, every=2, color=COLORS["blue"])
         left.set(xlim=(-4, 24), ylim=(-2, 27), aspect="equal", title="where the grid goes")
         bare(left)
-        right.axhspan(-4, 0, color=COLORS["vermillion"], alpha=0.15, lw=0)
+        right.axhline(0, color=COLORS["vermillion"], ls="--", lw=1.3)
+        right.text(16, -0.12, "folded", color=COLORS["vermillion"], fontsize=9, ha="right", va="top")
         values = np.array([least(speed, k) for k in steps])
         right.plot(steps, squeezed(values), "o-", ms=4, color="0.6")
         right.plot(count, squeezed(least(speed, count)), "o", ms=8, color=COLORS["vermillion"])

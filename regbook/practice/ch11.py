@@ -2,53 +2,48 @@
 
 import torch
 
+from regbook.meter import price
+
 from .report import close, exercise, wrong
 
 
 @exercise
-def check_11_2(hessian_product):
-    """``hessian_product(loss, w, v)``: Hv without H."""
+def check_11_2(gauss_newton_product):
+    """``gauss_newton_product(residual, w, v)``: J_rᵀ J_r v without J_r."""
     draw = torch.Generator().manual_seed(112)
-    A = torch.randn(4, 4, generator=draw, dtype=torch.float64)
+    A = torch.randn(6, 4, generator=draw, dtype=torch.float64)
     w, v = torch.randn(2, 4, generator=draw, dtype=torch.float64)
 
-    def loss(w):
-        return (A @ w).sin().sum() + (w @ w) ** 2
+    def residual(w):
+        return (A @ w).sin() + (A @ w) ** 2 / 5
 
-    gradient = torch.func.grad(loss)
-    H = torch.func.jacfwd(gradient)(w)
-    given = hessian_product(loss, w, v)
-    if torch.is_tensor(given) and given.ndim == 0:
-        if close(given, gradient(w) @ v):
-            wrong("this is ∇J · v, a number: the derivative of the loss along v. Take that of the gradient.")
-        if close(given, v @ H @ v):
-            wrong("this is vᵀHv, a number. Hv has the shape of v.")
-        wrong("expected Hv of shape (4,), got a number.")
-    if close(given, torch.zeros(4)):
-        wrong("zero: the gradient was computed before, at w, and is a constant for what is differentiated.")
-    if close(given, gradient(w)):
-        wrong("this is the gradient at w. Where is v?")
-    if close(given, gradient(w + v) - gradient(w)):
-        wrong("this is a difference of two gradients: right for a quadratic loss only. Differentiate.")
-    if close(given, gradient(v)):
-        wrong("this is the gradient at v: right for a quadratic loss without a linear part only.")
-    if close(given, torch.func.jacfwd(gradient)(v) @ w):
-        wrong("w and v are exchanged: the derivative is taken at w, along v.")
-    if close(given, H.diagonal() * v):
-        wrong("this has the diagonal of H only: one parameter moves the gradient of the others, too.")
-    if not close(given, H @ v):
-        off = float((given - H @ v).norm() / (H @ v).norm())
-        if off < 1e-3:
+    J_r, r = torch.func.jacfwd(residual)(w), residual(w)
+    H = torch.func.hessian(lambda w: residual(w).square().sum() / 2)(w)
+    right = J_r.T @ (J_r @ v)
+    given = gauss_newton_product(residual, w, v)
+    if isinstance(given, tuple):
+        wrong("this is a tuple: the function that goes back has a result for each argument. Take the first.")
+    if tuple(given.shape) == (6,):
+        wrong("this has the shape of the residual: it went forward, by J_r, and not back.")
+    if tuple(given.shape) != (4,):
+        wrong(f"expected a result of shape (4,), as w, got {tuple(given.shape)}.")
+    if close(given, J_r.T @ r):
+        wrong("this is the gradient, J_rᵀ r. Where is v?")
+    if close(given, H @ v):
+        wrong("this is the product with the exact Hessian. Gauss-Newton leaves the second derivatives out.")
+    if close(given, 2 * right):
+        wrong("twice as much: this belongs to ‖r‖² without the ½.")
+    if close(given, J_r.square().sum(0) * v):
+        wrong("this has the diagonal of the matrix only: one parameter moves the slopes of the others, too.")
+    if not close(given, right):
+        if float((given - right).norm() / right.norm()) < 1e-3:
             wrong("nearly: this looks like a difference quotient. Differentiate, and there is no error.")
-        wrong("not Hv.")
-    many, ones = torch.ones(100_000), torch.full((100_000,), 0.5)
-    try:
-        large = hessian_product(lambda w: (w**3).sum(), many, ones)
-    except RuntimeError:
-        large = None
-    if large is None or not close(large, 3 * many):
-        wrong("right for 4 parameters, not for 100,000: is the whole matrix built? It has 80 gigabytes.")
-    return "Right, and with 100,000 parameters too."
+        wrong("these are other numbers than J_rᵀ J_r v.")
+    many = torch.ones(2000, dtype=torch.float64)
+    numbers = price(gauss_newton_product, lambda w: w**3, many, many)
+    if numbers > 100 * len(many):
+        wrong(f"right, but for 2,000 parameters it computes {numbers:,} numbers: is the whole matrix built?")
+    return "Right, and with thousands of parameters too."
 
 
 @exercise
