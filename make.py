@@ -96,6 +96,20 @@ def otter(*options: str) -> None:
     run(PY, "-m", "tools.otter", *(["--seed", seed] if seed else []), *options)
 
 
+def hub(*options: str) -> None:
+    """Start a class server on this computer, for a try; how to have a real one: hub/README.md"""
+    install()
+    run(PY, "-m", "tools.student")
+    run(PY, "-m", "hub.rehearse", *options)
+
+
+def hub_test(*options: str) -> None:
+    """Rehearse a class on this computer, with simulated students; --students 40, --record"""
+    install()
+    run(PY, "-m", "tools.student")
+    run(PY, "-m", "hub.rehearse", *(options or ("--students", "12")))
+
+
 def serve(*_: str) -> None:
     """Serve the built book on this computer, at http://localhost:8000"""
     from functools import partial
@@ -170,7 +184,7 @@ def clean(*_: str) -> None:
 
 
 COMMANDS = {
-    f.__name__: f
+    f.__name__.replace("_", "-"): f
     for f in (
         help,
         book,
@@ -181,6 +195,8 @@ COMMANDS = {
         student,
         grade,
         otter,
+        hub,
+        hub_test,
         serve,
         records,
         pins,
