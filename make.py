@@ -43,8 +43,7 @@ def book(*_: str) -> None:
 def test(*options: str) -> None:
     """Build the book and check everything: packages, chapters, pages in a browser"""
     book()
-    found = run(PY, "tools/chromium.py", stdout=subprocess.PIPE, encoding="utf-8")
-    os.environ["CHROMIUM"] = found.stdout.strip()
+    chromium()
     if pytest("tests", "regkit", "regbook", *options).returncode:
         sys.exit("make test: FAILED, see above")
     print("make test: everything passed")
@@ -108,6 +107,13 @@ def hub_test(*options: str) -> None:
     install()
     run(PY, "-m", "tools.student")
     run(PY, "-m", "hub.rehearse", *(options or ("--students", "12")))
+
+
+def pdf(*_: str) -> None:
+    """Print the book into one PDF, _build/pdf/book.pdf, by the Chromium of the tests"""
+    book()
+    chromium()
+    run(PY, "-m", "tools.pdf")
 
 
 def serve(*_: str) -> None:
@@ -197,6 +203,7 @@ COMMANDS = {
         otter,
         hub,
         hub_test,
+        pdf,
         serve,
         records,
         pins,
@@ -255,6 +262,12 @@ def run(*command, check: bool = True, **options) -> subprocess.CompletedProcess:
     if check and done.returncode:
         sys.exit(done.returncode)
     return done
+
+
+def chromium() -> None:
+    """Let the variable CHROMIUM name a browser that starts; install one where there is none."""
+    found = run(PY, "tools/chromium.py", stdout=subprocess.PIPE, encoding="utf-8")
+    os.environ["CHROMIUM"] = found.stdout.strip()
 
 
 def pytest(*options: str) -> subprocess.CompletedProcess:

@@ -73,11 +73,11 @@ def main() -> None:
             path = installed()
         if path is None:
             sys.exit(
-                "The tests of the pages need a Chromium, and none could be installed.\n"
+                "A Chromium is needed, for tests of the pages and for the PDF, and none could be installed.\n"
                 "Install one (its package is mostly called chromium), or name the one that you have:\n"
-                "make test CHROMIUM=/path/to/chrome"
+                "make test CHROMIUM=/path/to/chrome (or make pdf)"
             )
-    say(f"Chromium for the tests: {path}")
+    say(f"Chromium: {path}")
     print(path)
 
 

@@ -28,7 +28,7 @@ KEYS = "→ next, S speaker window, T light or dark, Esc all slides, F full scre
 
 def document(chapter: Path, deck: Deck, html: Path) -> str:
     """The whole file of a deck."""
-    code, style = _figures(html / "book" / f"{chapter.stem}.html")
+    code, style = figures(html / "book" / f"{chapter.stem}.html")
     plan = [
         {"begin": row.begin, "minutes": row.minutes, "what": row.what, "who": row.who}
         for row in deck.teacher.rows
@@ -79,7 +79,7 @@ def section(slide: Slide, place: int) -> str:
     )
 
 
-def _figures(page: Path) -> tuple[str, str]:
+def figures(page: Path) -> tuple[str, str]:
     """The code and the style that all figures of a page share."""
     source = page.read_text("utf-8")
     code = re.search(r"<script>(const regbookFigures = .*?)</script>", source, re.DOTALL)
