@@ -63,13 +63,14 @@ addEventListener("load", async () => {
     image.style.maxHeight = `${high}px`;
     if (gap(part, figure).empty) image.style.maxHeight = "";
   };
-  // Text that follows a figure may come before it, as in other books, unless the text before announces the figure.
+  // Text that follows a figure may come before it, as in other books, unless the text says where it is.
   const later = (part, figure) => {
     const cell = figure.closest(".cell") ?? figure;
     for (let moved = 0; moved < 4; moved += 1) {
       const { empty, other } = gap(part, figure), next = cell.nextElementSibling;
-      if (!empty || empty < GAP * part.offsetHeight || /:\s*$/.test(other.textContent)) return;
-      if (!next?.matches("p:not(.pointer), div.told") || next.nextElementSibling?.matches(".choices, .pointer")) return;
+      if (!empty || empty < GAP * part.offsetHeight || /:\s*$|\bbelow\b/.test(other.textContent)) return;
+      if (!next?.matches("p:not(.pointer), div.told") || /\babove\b/.test(next.textContent)) return;
+      if (next.nextElementSibling?.matches(".choices, .pointer")) return;
       cell.before(next);
     }
   };
