@@ -189,6 +189,8 @@ class Sheet:
         if same and title.startswith("Exercise"):
             same[0].body += body
             return _soup("<span></span>")
+        others = sum(re.sub(", \\d+$", "", answer.title) == title for answer in self.answers)
+        title = f"{title}, {others + 1}" if others else title
         anchor = f"{len(self.answers) + 1}"
         self.answers.append(Answer(title, f"{self.key}--asked-{anchor}", body))
         return _soup(
