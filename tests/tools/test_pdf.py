@@ -114,10 +114,14 @@ def test_answers_stand_at_the_end_and_not_where_they_are_asked_for(printed, buil
 def test_each_answer_has_a_place_that_says_where_it_is_and_says_where_it_was_asked(printed, document):
     told = [node["id"] for node in document.select(".answer")]
     assert len(told) == sum(len(sheet.answers) for sheet in printed.sheets) > 100
-    for name in told:
-        (pointer,) = document.select(f'.pointer .place[data-of="{name}"]')
-        (back,) = document.select(f'[id="{name}"] h3 .place')
-        assert document.find(id=back["data-of"]) is pointer.find_parent("p")
+    pointers = {
+        place["data-of"]: place.find_parent("p")["id"] for place in document.select(".pointer .place")
+    }
+    backs = {
+        place.find_parent(class_="answer")["id"]: place["data-of"] for place in document.select("h3 .place")
+    }
+    assert sorted(pointers) == sorted(told)
+    assert backs == pointers
 
 
 def test_links_lead_to_one_place_of_the_document_or_to_an_address(document):
