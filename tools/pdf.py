@@ -11,6 +11,7 @@ date goes in.
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -74,8 +75,8 @@ def finished(pdf: bytes, book: Book) -> PdfWriter:
         place = found[heading.anchor]
         fit = Fit.xyz(left=0, top=float(place.top))
         item = writer.add_outline_item(
-            plain(heading.title),
-            reader.get_destination_page_number(place),
+            title=plain(heading.title),
+            page_number=reader.get_destination_page_number(place),
             parent=chapter if heading.level > 1 else None,
             fit=fit,
             is_open=False,
@@ -118,6 +119,7 @@ def main() -> None:
     chromium = os.environ.get("CHROMIUM") or installed()
     if not chromium:
         sys.exit("expected a Chromium, found none: install one, or name it in the variable CHROMIUM")
+    logging.getLogger("pypdf").setLevel(logging.ERROR)  # Chromium miscounts the objects of its file
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         path = make(browser, pdf_pages.book())

@@ -71,8 +71,8 @@ class Sheet:
         self.article: Tag = BeautifulSoup(SCRIPT.sub(outside, source), "html.parser").find("article")
         self._clean()
         self._figures()
-        self._folds()
         self._links()
+        self._folds()
         self.headings = [
             Heading(int(h.name[1]), _inside(h), h.parent["id"]) for h in self.article.find_all(["h1", "h2"])
         ]
@@ -154,7 +154,7 @@ class Sheet:
 
     def _asked(self, fold: Tag) -> str:
         """The number of the exercise that an answer belongs to, if it is in one."""
-        if not (part := fold.find_parent(id="exercises")):
+        if not (part := fold.find_parent(id=f"{self.key}--exercises")):
             return ""
         before = [p for p in fold.find_all_previous("p") if part in p.parents and p.strong]
         numbers = [re.match(r"(A?\d+\.\d+) \(", p.strong.get_text()) for p in before]
@@ -194,8 +194,8 @@ class Sheet:
         anchor = f"{len(self.answers) + 1}"
         self.answers.append(Answer(title, f"{self.key}--asked-{anchor}", body))
         return _soup(
-            f'<p class="pointer" id="asked-{anchor}">'
-            f'<a href="#told-{anchor}">{name}: page {place(f"{self.key}--told-{anchor}")}</a></p>'
+            f'<p class="pointer" id="{self.key}--asked-{anchor}">'
+            f'<a href="#{self.key}--told-{anchor}">{name}: page {place(f"{self.key}--told-{anchor}")}</a></p>'
         )
 
     def _links(self) -> None:
