@@ -65,6 +65,7 @@ addEventListener("load", async () => {
   };
   // Text that follows a figure may come before it, as in other books, unless the text says where it is.
   const later = (part, figure) => {
+    if (figure.querySelector(".rk-asked")) return;  // what follows answers the question
     const cell = figure.closest(".cell") ?? figure;
     for (let moved = 0; moved < 4; moved += 1) {
       const { empty, other } = gap(part, figure), next = cell.nextElementSibling;
