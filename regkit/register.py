@@ -36,7 +36,7 @@ from regkit.pyramid import smaller
 from regkit.registered import THETA, Registered, RunnerUp
 from regkit.registration import Registration
 from regkit.similarity import Similarity
-from regkit.starts import Together, descend, fits, settle
+from regkit.starts import Together, Weighted, descend, fits, settle
 from regkit.transforms import Affine, Rigid, Transform, Translation
 
 TRANSFORMS = {"translation": Translation, "rigid": Rigid, "similarity": Similarity, "affine": Affine}
@@ -277,10 +277,11 @@ def _starts(problem: Registration, turns: int | None) -> Tensor:
 def _search(problem: Registration, turns: int | None, callback: Callable, notes: list[str]) -> Registered:
     began, levels, fast = time.perf_counter(), sizes(problem), fits(problem)
     w, runner_up = _starts(problem, turns), None
+    equations = Weighted(problem) if fast else None
     still = w[-1] if len(w) == 1 else w[-2]
     for number, level in enumerate(levels, 1):
         if fast and 1 < number == len(levels):
-            w = _settled(level, w[0])[None]
+            w = _settled(equations, w[0])[None]
         else:
             w, J = _minimised(level, w, fast, THETAS[min(number, len(THETAS)) - 1])
             order = _distinct(level, w, J)
@@ -291,10 +292,12 @@ def _search(problem: Registration, turns: int | None, callback: Callable, notes:
         if callback(Stage(level.grid.count, number, len(levels), w[0], time.perf_counter() - began)):
             break
     finest = problem.at(THETA)
-    found = Registered(
-        problem, w[0], float(finest.loss(still)), float(finest.loss(w[0])), runner_up, tuple(notes)
-    )
-    return replace(found, warnings=found.warnings + tuple(_doubts(found, levels[0], turns)))
+    found = Registered(problem, w[0], float(finest.loss(still)), float(finest.loss(w[0])), runner_up)
+    if equations is not None:
+        vars(found)["precision"] = equations.precision(found.w)  # there they are at hand
+    doubts = _doubts(found, levels[0], turns)
+    object.__setattr__(found, "warnings", (*notes, *doubts))
+    return found
 
 
 def _doubts(found: Registered, small: Registration, turns: int | None) -> Iterator[str]:
@@ -328,12 +331,12 @@ def _doubts(found: Registered, small: Registration, turns: int | None) -> Iterat
         yield f"no better: the distance is {found.after:.3g} with the map and {found.before:.3g} without"
 
 
-def _settled(level: Registration, w: Tensor) -> Tensor:
+def _settled(equations: Weighted, w: Tensor) -> Tensor:
     """``settle``, or if its iteration does not converge from here, from the minimiser; or else that."""
-    end = settle(level, w)
+    level, end = equations.problem, settle(equations, w)
     if torch.equal(end, w):
         w = descend(Together(level.at(THETA)), w[None], 15, 0.05 * min(level.grid.spacing))[0][0]
-        end = settle(level, w)
+        end = settle(equations, w)
     return end
 
 
@@ -349,6 +352,8 @@ def _minimised(level: Registration, w: Tensor, fast: bool, theta: float = THETA)
 
 def _distinct(level: Registration, w: Tensor, J: Tensor) -> list[int]:
     """The numbers of the minima, the smallest first, without those that are the same as a better one."""
+    if len(w) == 1 and J.isfinite():
+        return [0]
     y = torch.stack([level.motion(each) for each in w])
     far, chosen = 0.05 * max(level.grid.extent), []
     for k in J.argsort().tolist():

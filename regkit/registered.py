@@ -18,7 +18,7 @@ from regkit.grid import Grid
 from regkit.registration import Registration
 from regkit.similarity import Similarity
 from regkit.spline import coefficients, evaluate
-from regkit.starts import Together, fits
+from regkit.starts import Weighted, fits
 from regkit.transforms import Affine, Rigid, Transform, Translation
 
 Convention = Literal["regkit", "scipy", "opencv", "itk"]
@@ -98,20 +98,12 @@ class Registered:
     def precision(self) -> float:
         """How far, in cells, the map is off as noise alone would have it: a root mean square over the object.
 
-        As in any least squares the covariance of w is (JᵀJ)⁻¹ times the mean of the squared
-        residuals, these without smoothing. Points count as far as the reference differs there from
-        what it is beyond its box. Only for ``SSD`` and ``NCC`` and affine maps.
+        As in any least squares the covariance of w is the inverse of ``starts.Weighted``'s matrix
+        times the mean of the squared residuals, without smoothing. Points count as far as the
+        reference differs there from what it is beyond its box. Only for ``SSD`` and ``NCC`` and
+        affine maps.
         """
-        problem, count = self.problem, (self.problem.omega > 0).sum()
-        H = Together(problem.at(THETA))(self.w[None])[2][0]
-        C = torch.linalg.pinv(H, hermitian=True) * 2 * problem.at(0.0).loss(self.w) / count
-        mass = problem.omega * (problem.reference.reshape(-1) - problem.beyond[1]).abs()
-        z, E, d = problem.motion._extended, problem.transform.lift(self.w, 1), problem.grid.dim
-        C = C if E is None else E @ C @ E.T
-        order = [i for k in range(d) for i in (*range(k * d, k * d + d), d * d + k)]
-        moments = (z * mass) @ z.T / mass.sum()
-        variance = (C[order][:, order] * torch.kron(torch.eye(d).to(z), moments)).sum()
-        return float(variance.clamp(min=0).sqrt()) / min(problem.grid.spacing)
+        return Weighted(self.problem).precision(self.w)
 
     def matrix(self, convention: Convention = "regkit") -> np.ndarray:
         """The affine map as one matrix, in the coordinates of another package.

@@ -18,20 +18,16 @@ Points are taken in portions that stay in the processor's cache: X is never stor
 **The end.** Both images are noisy. Smoothing them by θ takes away noise, but it blurs each in its
 own cells: under a map that stretches, the two no longer match, and the minimiser is off. Without
 smoothing the noise of the gradient is large. So the images are compared as they are, and the
-equations of least squares are weighted with a gradient that is smooth:
+equations of least squares are weighted with the gradient of an image D that has less noise:
 
-    Σ ωᵢ (∂yᵢ/∂w)ᵀ A⁻ᵀ mᵢ∇Rᵢ (T(yᵢ) − Rᵢ) = 0.
+    Σ ωᵢ (∂yᵢ/∂w)ᵀ A⁻ᵀ ∇Dᵢ (T(yᵢ) − Rᵢ) = 0.
 
-At the solution ∇R = ∇(T∘y) = Aᵀ∇T but for noise, and the reference's gradient is known on its grid
-once and for all: an iteration needs T alone. Weights that are wrong by a little cost a little
-precision, but bring no bias. In statistics this is the method of instrumental variables.
+D is the reference without its noise. But for noise ∇(T∘y) = Aᵀ∇T is ∇R at the solution, and ∇D is
+known on the grid once and for all: an iteration needs T alone. Weights that are wrong by a little
+cost a little precision, but bring no bias, as long as they know nothing of T: if they do, they pull
+the map to where they were made. In statistics this is the method of instrumental variables.
 
-The factor m keeps out places where ∇R is mostly noise, which are many: the empty background is. The
-noises of the two images have nothing to do with each other, so that the mean of ∇R·∇(T∘y) over some
-cells around is the signal's alone, and that of |∇R|² contains noise: m is their ratio, between 0
-and 1. By the same token the variance of the map is as V/S², with V = Σω|m∇R|² and S = Σωm∇R·∇(T∘y);
-of a small and a larger θ the better one is taken. For ``NCC`` T(y) is fitted to R by a brightness
-and a contrast.
+How D is made is in ``_denoised``. For ``NCC`` T(y) is fitted to R by a brightness and a contrast.
 
 Source:
     Baker & Matthews (2004), section 3.2, https://doi.org/10.1023/B:VISI.0000011205.11775.fd
@@ -45,14 +41,20 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from regkit._denoised import denoised
 from regkit._require import require
 from regkit.distances import NCC, SSD
 from regkit.outside import known, share
 from regkit.registration import Objective, Registration
-from regkit.spline import _POINTS_AT_ONCE, _derivatives, _neighbours, at_centres, evaluate
+from regkit.spline import (
+    _POINTS_AT_ONCE,
+    _derivatives,
+    _neighbours,
+    at_centres,
+    coefficients,
+    evaluate,
+)
 from regkit.transforms import Affine
-
-THETAS = (0.1, 1.0)  # of the weights at the end: one of them is chosen
 
 
 def fits(problem: Registration) -> bool:
@@ -101,6 +103,7 @@ class Together:
         if not counts.all():
             z, s, omega = z[:, counts], s[counts], omega[counts]
         self._beyond, base = _bases(problem)
+        self._about, self._spacing = self.transform._center(s), s.new_tensor(grid.spacing)[:, None]
         self.z, self._s, self._omega = z, s - base, omega
 
     @cached_property
@@ -110,6 +113,8 @@ class Together:
 
     def lifted(self, w: Tensor, order: int) -> Tensor | None:
         """``Affine.lift`` of each w (k, p), one after the other."""
+        if type(self.transform) is Affine:
+            return None if order else w
         lifts = [self.transform.lift(each, order) for each in w]
         return None if lifts[0] is None else torch.stack(lifts)
 
@@ -126,9 +131,9 @@ class Together:
     def _products(self, w: Tensor) -> tuple[Tensor, Tensor]:
         """XWXᵀ (k, d² + d + 3, d² + d + 3), and the share of the points that overlap (k,)."""
         grid, d, k = self.objective.problem.grids[1], self.z.shape[0] - 1, len(w)
-        a, q, h = self.lifted(w, 0), d * d + d, torch.tensor(grid.spacing, dtype=torch.float64)
-        A, b = a[:, : d * d].reshape(k, d, d), a[:, d * d :] + self.transform._center(w)
-        into = torch.cat([A, b[:, :, None]], 2) / h[:, None].to(w)
+        a, q = self.lifted(w, 0), d * d + d
+        A, b = a[:, : d * d].reshape(k, d, d), a[:, d * d :] + self._about
+        into = torch.cat([A, b[:, :, None]], 2) / self._spacing
         into[:, :, d] -= 0.5  # u = y/h − ½
         into, units = into.to(self.z), [tuple(int(i == j) for j in range(d)) for i in range(d)]
         products, size = w.new_zeros(k, q + 3, q + 3), max(1, 2 * _POINTS_AT_ONCE // k)
@@ -180,8 +185,9 @@ def descend(
 ) -> tuple[Tensor, Tensor]:
     """Levenberg-Marquardt's method from many starts, each with a damping of its own.
 
-    The same as ``optimize.levenberg_marquardt``, but that a start is done when its step moves the
-    points by less than the tolerance, in root mean square.
+    The same as ``optimize.levenberg_marquardt``, but that a step is the last when it moves the
+    points by less than the tolerance, in root mean square. What it gains is not measured then, but
+    as promised.
 
     Args:
         together: what is minimised.
@@ -206,39 +212,116 @@ def descend(
     damping, growth = torch.full_like(J, 1e-3), torch.full_like(J, 2.0)
     going = J.isfinite().nonzero()[:, 0]
     for _ in range(iterations):
-        if not len(going):
-            break
         C = H[going].diagonal(dim1=1, dim2=2)
         C = damping[going, None] * C.clamp(min=1e-15 * C.amax(1, keepdim=True))
         step = torch.linalg.solve_ex(H[going] + torch.diag_embed(C), -g[going])[0]
+        promised = 0.5 * (step * (C * step - g[going])).sum(1)
+        far = ~(together.length(w[going], step) <= tolerance)  # True for NaN
+        done = going[~far]
+        w[done], J[done] = w[done] + step[~far], J[done] - promised[~far]
+        going, step, promised = going[far], step[far], promised[far]
+        if not len(going):
+            break
         trial = w[going] + step
         new = together(trial)
-        ratio = (J[going] - new[0]) / (0.5 * (step * (C * step - g[going])).sum(1))
-        length, better = together.length(w[going], step), ratio > 0  # False for NaN
+        ratio = (J[going] - new[0]) / promised
+        better = ratio > 0  # False for NaN
         won = going[better]
         w[won], J[won], g[won], H[won] = trial[better], *(part[better] for part in new)
         shorter = (1 - (2 * ratio - 1) ** 3).clamp(min=1 / 3)
         damping[going] *= torch.where(better, shorter, growth[going])
         growth[going] = torch.where(better, 2.0, 2 * growth[going])
-        going = going[(length > tolerance) & (damping[going] < 1e9)]
+        going = going[damping[going] < 1e9]
     return w, J
 
 
-def settle(
-    problem: Registration,
-    w: Tensor,
-    theta: float | None = None,
-    iterations: int = 12,
-    tolerance: float = 1e-3,
-) -> Tensor:
-    """The solution of the weighted equations near w, see the module.
+class Weighted:
+    """The equations of the end, see the module: all that does not depend on w is made once.
 
     Args:
         problem: a registration that ``fits``.
+
+    Raises:
+        ValueError: for another one.
+
+    Example:
+        >>> from regkit.data import hands_phantom
+        >>> pair = hands_phantom(32, noise=5.0)
+        >>> problem = Registration(pair.template, pair.template, pair.grid)
+        >>> step, covariance = Weighted(problem)(problem.transform.identity())
+        >>> bool(step.norm() < 1e-8), covariance.shape
+        (True, torch.Size([6, 6]))
+    """
+
+    def __init__(self, problem: Registration):
+        require(fits(problem), f"expected SSD or NCC, an affine map and no regulariser, got {problem!r}")
+        self.problem, z = problem, problem.motion._extended
+        self._sharp, (self._beyond, base) = problem.bases[0].coefficients(0.0), _bases(problem)
+        clean = denoised(problem)
+        c, ones = coefficients(clean, 0.0), torch.ones_like(z[0])
+        slope = torch.stack([at_centres(c, k) / h for k, h in enumerate(problem.grid.spacing)])
+        # beside the gradient the smooth reference and 1: they weigh the equations of contrast and brightness
+        beside = torch.stack([clean.reshape(-1) + (problem.beyond[1] - base), ones])
+        self._rows = torch.cat([(slope[:, None] * z[:-1]).flatten(0, 1), slope, beside])
+        self._levels = torch.stack([problem.reference.reshape(-1) - base, ones])
+        self._lengths = z @ z.T / z.shape[1]
+        self._kept = None if problem.cover is not None else self._products(problem.omega)
+
+    def _products(self, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The weighted rows, and their products with the levels and with each other."""
+        rows = self._rows * weights
+        return rows, rows @ self._levels.T, rows @ self._rows.T
+
+    def __call__(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """Newton's step (p,) at w (p,), and the covariance (p, p) of the solution as noise has it.
+
+        In the matrix ∇T is what it is at the solution, contrast times A⁻ᵀ∇D. Its inverse times the
+        mean of the squared residuals is the covariance, as in any least squares.
+        """
+        problem, transform, d = self.problem, self.problem.transform, self.problem.grid.dim
+        assert isinstance(transform, Affine)
+        t, q = evaluate(self._sharp, problem.grids[1], problem.motion(w), 0, self._beyond), d * d + d
+        rows, b, K = self._kept or self._products(_weights(problem, w))
+        a, fit = rows @ t, t.new_tensor([1.0, 0.0])
+        if isinstance(problem.distance, NCC):
+            fit = torch.linalg.solve_ex(b[q:], a[q:])[0]
+            K = K[:q, :q] - K[:q, q:] @ torch.linalg.solve_ex(K[q:, q:], K[q:, :q])[0]
+        turn = torch.linalg.inv_ex(transform.split(w)[0])[0].contiguous()
+        L = torch.block_diag(torch.kron(turn, torch.eye(d).to(turn)), turn)  # (∇D zᵀ, ∇D) L: A⁻ᵀ of it
+        E = transform.lift(w, 1)
+        LE = L if E is None else L @ E
+        inverse = torch.linalg.inv_ex(LE.T @ K[:q, :q] @ LE)[0] / fit[0]
+        weights, residual = rows[-1], t - fit @ self._levels
+        variance = (weights * residual) @ residual / (weights != 0).sum()
+        return -inverse @ (LE.T @ (a[:q] - b[:q] @ fit)), inverse * (variance / fit[0])
+
+    def precision(self, w: Tensor) -> float:
+        """How far, in cells, noise moves the map: the root mean square over the object, at w (p,)."""
+        problem, z, d = self.problem, self.problem.motion._extended, self.problem.grid.dim
+        C, E = self(w)[1], problem.transform.lift(w, 1)
+        C = C if E is None else E @ C @ E.T
+        mass = problem.omega * (problem.reference.reshape(-1) - problem.beyond[1]).abs()
+        order = [i for k in range(d) for i in (*range(k * d, k * d + d), d * d + k)]
+        moments = torch.kron(torch.eye(d).to(z), (z * mass) @ z.T / mass.sum())
+        squared = float((C[order][:, order] * moments).sum().abs())
+        return math.sqrt(squared) / min(problem.grid.spacing) if math.isfinite(squared) else math.inf
+
+    def length(self, w: Tensor, step: Tensor) -> float:
+        """How far a step (p,) moves the points, in the root mean square."""
+        E, d = self.problem.transform.lift(w, 1), self.problem.grid.dim
+        move = step if E is None else E @ step
+        move = torch.cat([move[: d * d].reshape(d, d), move[d * d :, None]], 1)
+        return float(((move @ self._lengths) * move).sum().clamp(min=0).sqrt())
+
+
+def settle(equations: Weighted, w: Tensor, iterations: int = 12, tolerance: float = 1e-3) -> Tensor:
+    """The solution of the weighted equations near w, see the module.
+
+    Args:
+        equations: of a registration.
         w (p,): a start that is right to about a cell.
-        theta: how much the weights are smoothed; None for the θ that promises the smallest error.
-        iterations: at most; each but the first costs one evaluation of the template without derivatives.
-        tolerance (cells): of the last step's length.
+        iterations: at most; each costs one evaluation of the template without derivatives.
+        tolerance (cells): of the last step's length, or of the next one's, to go by how the last two compare.
 
     Returns:
         w (p,); the start itself if the iteration does not converge.
@@ -247,72 +330,21 @@ def settle(
         >>> from regkit.data import hands_phantom
         >>> pair = hands_phantom(32)
         >>> problem = Registration(pair.template, pair.template, pair.grid)
-        >>> w = settle(problem, problem.transform.identity() + 0.01)
+        >>> w = settle(Weighted(problem), problem.transform.identity() + 0.01)
         >>> bool((w - problem.transform.identity()).abs().max() < 1e-3)
         True
     """
-    require(fits(problem), f"expected SSD or NCC, an affine map and no regulariser, got {problem!r}")
-    transform: Affine = problem.transform
-    d, motion, start, cell = problem.grid.dim, problem.motion, w, min(problem.grid.spacing)
-    sharp, z = problem.bases[0].coefficients(0.0), problem.motion._extended
-    q, c = (
-        d * d + d,
-        [problem.bases[1].coefficients(each) for each in (THETAS if theta is None else (theta,))],
-    )
-    slopes = [
-        torch.stack([at_centres(each, k) / h for k, h in enumerate(problem.grid.spacing)]) for each in c
-    ]
-    # beside the gradient the smooth reference and 1: they weigh the equations of contrast and brightness
-    beyond, base = _bases(problem)
-    beside = torch.stack([at_centres(c[-1]) + (problem.beyond[1] - base), torch.ones_like(z[0])])
-    lengths, last, moved, made = z @ z.T / z.shape[1], math.inf, 0.0, None
+    start, last, tolerance = w, math.inf, tolerance * min(equations.problem.grid.spacing)
     for _ in range(iterations):
-        if made is None or moved > 0.1 * cell >= last:  # the weights were made elsewhere, and now it is near
-            made, t, weights = _equations(problem, sharp, w, slopes, beside)
-            moved, last = 0.0, math.inf
-        else:
-            t = evaluate(sharp, problem.grids[1], motion(w), 0, beyond)
-            weights = _weights(problem, w)
-        rows, H, levels = made
-        a, b = rows @ (weights * t), rows @ (weights * levels).T
-        if isinstance(problem.distance, NCC):
-            part = torch.linalg.solve(b[q:], torch.cat([a[q:, None], H[q:, :q]], 1))
-            residual, M = a[:q] - b[:q] @ part[:, 0], H[:q, :q] - b[:q] @ part[:, 1:]
-        else:
-            residual, M = a[:q] - b[:q, 0], H[:q, :q]
-        A, E = transform.split(w)[0], transform.lift(w, 1)
-        turn = torch.linalg.inv(A).T.contiguous()
-        L = torch.block_diag(torch.kron(turn, torch.eye(d).to(turn)), turn)  # from (∇R zᵀ, ∇R) to A⁻ᵀ of it
-        E = torch.eye(q).to(L) if E is None else E
-        step = -torch.linalg.solve_ex(E.T @ L @ M @ E, E.T @ L @ residual)[0]
-        move = E @ step
-        move = torch.cat([move[: d * d].reshape(d, d), move[d * d :, None]], 1)
-        length = float(((move @ lengths) * move).sum().clamp(min=0).sqrt())
+        step, _ = equations(w)
+        length = equations.length(w, step)
         if not length < 2 * last:
             break
-        w, last, moved = w + step, length, moved + length
-        if length <= tolerance * cell and moved <= 0.1 * cell:
+        w, next = w + step, length * min(length / last, 1)
+        if min(length, next if last < math.inf else length) <= tolerance:
             return w
+        last = length
     return start
-
-
-def _equations(problem: Registration, sharp: Tensor, w: Tensor, slopes: list[Tensor], beside: Tensor):
-    """What stays for some steps from w on, and T and the weights there.
-
-    That is the rows with which residuals are multiplied, (d² + d + 2, n), their products with the
-    derivatives of T(y) by (A, b), and the reference and 1, (2, n).
-    """
-    (beyond, base), z, order = _bases(problem), problem.motion._extended, _order(problem.grid.dim)
-    s = problem.reference.reshape(-1) - base
-    t, slope = evaluate(sharp, problem.grids[1], problem.motion(w), 1, beyond)
-    weights, levels = _weights(problem, w), torch.stack([s, torch.ones_like(s)])
-    fitted = isinstance(problem.distance, NCC)
-    contrast = torch.linalg.solve((beside * weights) @ levels.T, beside @ (weights * t))[0] if fitted else 1.0
-    pulled = (slope @ problem.transform.split(w)[0]).T / contrast  # ∇(T∘y), which is ∇R but for noise
-    smooth = _instruments(problem, pulled, weights, slopes)
-    rows = torch.cat([(smooth[:, None] * z).flatten(0, 1)[order], beside])
-    columns = torch.cat([(slope.T[:, None] * z).flatten(0, 1)[order], levels])
-    return (rows, (rows * weights) @ columns.T, levels), t, weights
 
 
 def _bases(problem: Registration) -> tuple[Tensor, Tensor]:
@@ -333,36 +365,3 @@ def _weights(problem: Registration, w: Tensor) -> Tensor:
     if problem.cover is None:
         return problem.omega
     return problem.omega * share(evaluate(problem.cover, problem.grids[1], problem.motion(w)))
-
-
-def _instruments(problem: Registration, pulled: Tensor, weights: Tensor, slopes: list[Tensor]) -> Tensor:
-    """The weights m∇R of the equations (d, n), for the θ with the smallest σ²V/S², see the module."""
-    found = []
-    for slope in slopes:
-        both = torch.stack([weights * slope * pulled, weights * slope * slope]).sum(1)
-        shared, all = (_local_mean(part.reshape(problem.grid.shape)) for part in both)
-        smooth = (shared / torch.where(all > 0, all, 1)).clamp(0, 1).reshape(-1) * slope
-        error = (weights * smooth * smooth).sum() / (weights * smooth * pulled).sum() ** 2
-        found.append((float(error.nan_to_num(math.inf)), smooth))
-    return min(found, key=lambda each: each[0])[1]
-
-
-def _local_mean(image: Tensor, cells: int = 7) -> Tensor:
-    """Means over cubes of so many cells a side, as far as they lie in the image."""
-    for axis in range(image.ndim):
-        lines = image.movedim(axis, -1)
-        means = torch.nn.functional.avg_pool1d(
-            lines.flatten(0, -2)[:, None] if image.ndim > 1 else lines[None, None],
-            cells,
-            1,
-            cells // 2,
-            False,
-            False,
-        )
-        image = means.reshape(lines.shape).movedim(-1, axis)
-    return image
-
-
-def _order(d: int) -> list[int]:
-    """Where the entries of (A | b), row by row, are in (A row by row, b)."""
-    return [k * (d + 1) + j for k in range(d) for j in range(d)] + [k * (d + 1) + d for k in range(d)]

@@ -39,7 +39,7 @@ from regkit.scales import Adaptive
 from regkit.separable import Band
 from regkit.similarity import Similarity
 from regkit.spline import SmoothingBasis
-from regkit.starts import Together
+from regkit.starts import Together, Weighted
 from regkit.strengths import Chosen
 from regkit.superres import SuperResolution
 from regkit.templates import Synthetic
@@ -116,6 +116,7 @@ def examples():
         RunnerUp(W, 2.0, 1.0),
         Stage(4, 1, 2, W, 0.5),
         Together(Registration(ONES, ONES, Grid((2.0,), (2,)), Affine(1), outside=0.0).at(1.0)),
+        Weighted(Registration(ONES, ONES, Grid((2.0,), (2,)), Affine(1), outside=0.0)),
     )
     yield from deformations(pair)
     yield register(pair.template, pair.reference)
