@@ -11,9 +11,9 @@ import torch
 def require(condition: bool | torch.Tensor, message: str | Callable[[], str]) -> None:
     """Raise ValueError(message) unless ``condition`` holds.
 
-    A function that makes the message is for one with the numbers of a tensor, which not every PyTorch gives
-    out under ``torch.func``. Under ``vmap`` a tensor has no single truth value; then the check is left to the
-    caller, who is outside of it.
+    A function that makes the message is for one with the numbers of a tensor, which not every
+    PyTorch gives out under ``torch.func``. Under ``vmap`` a tensor has no single truth value; then
+    the check is left to the caller, who is outside of it.
     """
     try:
         holds = bool(condition)
