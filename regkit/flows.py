@@ -1,9 +1,9 @@
-"""Transformations that are flows, and their gradient in little memory.
+"""Transformations that are flows: their gradient in little memory, their Jacobian and Hessian by hand.
 
 A flow takes many steps one after the other. Reverse mode keeps what every step has computed: its
 memory grows with the number of steps. But each step can be repeated from the point where it
 began. So a few such points are kept, at eighths of the way, then at eighths of the last eighth, …;
-for K steps that is one point for every log₈ K eighths, and what one step computes.
+for K steps that is one point for every log₈ K eighths, and what a few steps compute.
 
     z₀ → z₁ → … → z_K,    z̄ₖ = (∂zₖ₊₁/∂zₖ)ᵀ z̄ₖ₊₁,    w̄ = Σₖ (∂zₖ₊₁/∂w)ᵀ z̄ₖ₊₁
 
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from regkit._require import points_tensor, require
+from regkit._stages import Stages
 from regkit.grid import Grid
 from regkit.motions import Motion
 from regkit.operators import Hessian, Jacobian
@@ -29,10 +30,21 @@ from regkit.transforms import Transform, _checked_center, _tensor_of
 
 # Between two points that are kept, so many are kept when the way between them is gone back.
 _PARTS = 8
+# Of so many steps of a flow all is kept, and so many points a time are small enough for a processor's cache.
+_KEPT, _POINTS = 10, 1024
+
+
+Several = Callable[[Tensor, int, int, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def pulled_back(
-    step: Callable[[Tensor, int, Tensor], Tensor], w: Tensor, z: Tensor, steps: int, out: Tensor
+    step: Callable[[Tensor, int, Tensor], Tensor],
+    w: Tensor,
+    z: Tensor,
+    steps: int,
+    out: Tensor,
+    several: Several | None = None,
+    most: int = 1,
 ) -> tuple[Tensor, Tensor]:
     """Reverse mode through zₖ₊₁ = step(w, k, zₖ), which keeps few of the zₖ.
 
@@ -45,6 +57,9 @@ def pulled_back(
         z (any shape): z₀.
         steps: how many there are, K.
         out (as z): z̄_K, the derivative of a function by z_K.
+        several: (w, a, b, zₐ, z̄_b) ↦ what this function returns, for the steps from a to b; None
+            for torch.func and one step.
+        most: how many steps it is given at one time, at most.
 
     Returns:
         Its derivatives by w, (p,), and by z₀, of the shape of z.
@@ -56,9 +71,14 @@ def pulled_back(
         (tensor([5120.], dtype=torch.float64), tensor([1024.], dtype=torch.float64))
     """
 
+    def single(w: Tensor, first: int, last: int, z: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.func.vjp(lambda w, z: step(w, first, z), w, z)[1](out)
+
+    leaf = several or single
+
     def back(first: int, last: int, z: Tensor, out: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-        if last - first == 1:
-            change, out = torch.func.vjp(lambda w, z: step(w, first, z), w, z)[1](out)
+        if last - first <= most:
+            change, out = leaf(w, first, last, z, out)
             return total + change, out
         marks = sorted({first + (last - first) * part // _PARTS for part in range(_PARTS)})
         kept = [z]
@@ -99,7 +119,31 @@ class FlowMotion(Motion):
     def chain_gradient(self, w: Tensor, g: Tensor) -> Tensor:
         """Σᵢ gᵢᵀ ∂yᵢ/∂w, (p,)."""
         flow = self.transform
-        return pulled_back(flow.step, w, flow.begin(w, self.points), flow.steps, flow.unit * g.T)[0]
+
+        def several(w: Tensor, first: int, last: int, z: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
+            return Stages(flow, w, first, last, z).gradient(out)
+
+        z, out = flow.begin(w, self.points), flow.unit * g.T
+        return pulled_back(flow.step, w, z, flow.steps, out, several, _KEPT)[0]
+
+    def chain_rows(self, w: Tensor, g: Tensor) -> Tensor:
+        """Rows gᵢᵀ ∂yᵢ/∂w, (n, p): one pass back, whatever p is."""
+        parts = zip(self.points.split(_POINTS), g.split(_POINTS), strict=True)
+        return torch.cat([self._stages(w, x).rows(self.transform.unit * part.T) for x, part in parts])
+
+    def chain_hessian(self, w: Tensor, H: Tensor, g: Tensor | None = None) -> Tensor:
+        """Σᵢ (∂yᵢ/∂w)ᵀ Hᵢ ∂yᵢ/∂w + gᵢᵀ ∂²yᵢ/∂w², (p, p), for H (n, d, d). Without g: the first term."""
+        unit, total = self.transform.unit, torch.zeros(len(w), len(w), dtype=w.dtype, device=w.device)
+        for k in range(0, len(self.points), _POINTS):
+            part = slice(k, k + _POINTS)
+            inner = unit**2 * H[part].permute(1, 2, 0)
+            out = None if g is None else unit * g[part].T
+            total = total + self._stages(w, self.points[part]).hessian(inner, out)
+        return total
+
+    def _stages(self, w: Tensor, x: Tensor) -> Stages:
+        flow = self.transform
+        return Stages(flow, w, 0, flow.steps, flow.begin(w, x))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -118,6 +162,13 @@ class FlowJacobian(Jacobian):
     def shape(self) -> tuple[int, int]:
         """(n·d, p)."""
         return self.motion.points.numel(), len(self.at)
+
+    def dense(self, like: Tensor) -> Tensor:
+        """All entries (m, n), of the type and on the device of ``like``: one pass back a coordinate."""
+        points = self.motion.points
+        units = torch.eye(points.shape[1], dtype=points.dtype, device=points.device)
+        rows = [self.motion.chain_rows(self.at, unit.expand(points.shape)) for unit in units]
+        return torch.stack(rows, 1).flatten(0, 1).to(like)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Aᵀ y."""
@@ -173,10 +224,11 @@ class NeuralODE(Transform):
     @property
     def parameters(self) -> int:
         """Length p of w."""
-        return sum(self._sizes)
+        return sum(self.sizes)
 
     @property
-    def _sizes(self) -> list[int]:
+    def sizes(self) -> list[int]:
+        """How many numbers of w belong to W₁, b₁, W₂ and b₂."""
         d, h = self.dim, self.hidden
         return [h * (d + 1), h, d * h, d]
 
@@ -206,25 +258,19 @@ class NeuralODE(Transform):
 
     def step(self, w: Tensor, k: int, z: Tensor) -> Tensor:
         """Step k = 0, 1, … of Runge and Kutta: z (d, n) one step later."""
-        d, h, step = self.dim, self.hidden, 1 / self.steps
-        W1, b1, W2, b2 = w.split(self._sizes)
-        in_space, in_time = W1.reshape(h, d + 1).split([d, 1], dim=1)
-        W2, b1, b2, t = W2.reshape(d, h), b1[:, None], b2[:, None], k * step
+        return Stages(self, w, k, k + 1, z).end
 
-        def velocity(z: Tensor, t: float) -> Tensor:
-            return torch.addmm(b2, W2, torch.addmm(b1 + t * in_time, in_space, z).tanh())
-
-        k1 = velocity(z, t)
-        k2 = velocity(z + step / 2 * k1, t + step / 2)
-        k3 = velocity(z + step / 2 * k2, t + step / 2)
-        k4 = velocity(z + step * k3, t + step)
-        return z + step / 6 * (k1 + 2 * (k2 + k3) + k4)
+    def weights(self, w: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """W₁ in the columns of z (h, d) and in that of t (h, 1), b₁ (h, 1), W₂ (d, h), b₂ (d, 1)."""
+        W1, b1, W2, b2 = w.split(self.sizes)
+        in_space, in_time = W1.reshape(self.hidden, -1).split([self.dim, 1], dim=1)
+        return in_space, in_time, b1[:, None], W2.reshape(self.dim, -1), b2[:, None]
 
     def identity(
         self, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None, seed: int = 0
     ) -> Tensor:
         """A w (p,) with y(x; w) = x: W₂ = b₂ = 0. W₁ is drawn: from W₁ = 0 only b₂ would ever move."""
-        draw = torch.randn(self._sizes[0], generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        draw = torch.randn(self.sizes[0], generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
         w = torch.zeros(self.parameters, dtype=torch.float64)
         w[: len(draw)] = draw / math.sqrt(self.dim + 1)
         return w.to(dtype=dtype, device=device)
