@@ -166,6 +166,22 @@ def costs_over_p(sides: Sequence[int] = SIDES, size: int = 128) -> dict[int, dic
     return found
 
 
+def own_products(sides: Sequence[int] = (47,), size: int = 128) -> dict[int, tuple[float, float]]:
+    """Products with the exact Hessian by regkit, in gradients: the first with all it needs, and one more."""
+    pair, found = data.bent_hands_phantom(size), {}
+    for cells in sides:
+        free = FreeForm(Grid(pair.grid.extent, (cells, cells)))
+        problem = Registration(pair.template, pair.reference, pair.grid, free, outside=0.0).at(THETA)
+        w = free.identity()
+        v, curvature = torch.ones_like(w), problem.point(w, 2).curvature("exact")
+        first = price(lambda: problem.point(w, 2).curvature("exact") @ v)  # noqa: B023
+        _ = curvature @ v
+        another = price(lambda: curvature @ v)  # noqa: B023
+        gradient = price(problem.gradient, w)
+        found[free.parameters] = first / gradient, another / gradient
+    return found
+
+
 def costs_of_a_flow(size: int = 32) -> dict[str, float]:
     """``costs`` of the paper's neural ODE with 50 parameters, at the size of its Table 1."""
     flow = flow_of(9)

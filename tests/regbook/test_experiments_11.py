@@ -28,6 +28,21 @@ def test_prices_of_columns_are_those_of_the_whole_matrices():
     assert found["loss"] == 1 and found["gradient"] == price(torch.func.grad(problem.loss), w) / loss
 
 
+def test_a_product_costs_less_than_three_gradients_for_fifty_to_fifty_thousand_parameters():
+    """By counts; and the product is that of torch.func, which knows nothing of regkit's Hessian."""
+    found = ch11.own_products((2, 13, 155), 64)
+    assert min(found) == 50 and max(found) > 49_000
+    assert all(another < first < 3 for first, another in found.values())
+    pair, free = data.bent_hands_phantom(16), FreeForm(Grid(data.HAND_BOX, (2, 2)))
+    problem = Registration(pair.template, pair.reference, pair.grid, free, outside=0.0).at(ch11.THETA)
+    w = free.identity() + 0.1
+    v = torch.linspace(-1, 1, 50, dtype=w.dtype)
+    known = torch.func.jvp(torch.func.grad(problem.loss), (w,), (v,))[1]
+    assert torch.allclose(
+        problem.point(w, 2).curvature("exact") @ v, known, rtol=1e-8, atol=1e-8 * known.abs().max()
+    )
+
+
 def test_what_is_left_is_that_of_scipys_spline():
     """And a fit goes on from the one before: a smaller α has a smaller difference."""
     bent = ch11.hands(cells=5, size=32, noise=0.0)
