@@ -23,7 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from regkit._doubts import detail
+from regkit._denoised import denoised
+from regkit._doubts import detail, least_change
 from regkit._given import even, given
 from regkit._require import require, require_words
 from regkit.deform import bend
@@ -295,12 +296,13 @@ def _search(problem: Registration, turns: int | None, callback: Callable, notes:
     found = Registered(problem, w[0], float(finest.loss(still)), float(finest.loss(w[0])), runner_up)
     if equations is not None:
         vars(found)["precision"] = equations.precision(found.w)  # there they are at hand
-    doubts = _doubts(found, levels[0], turns)
+    clean = denoised(problem) if equations is None else equations.clean
+    doubts = _doubts(found, levels[0], turns, clean)
     object.__setattr__(found, "warnings", (*notes, *doubts))
     return found
 
 
-def _doubts(found: Registered, small: Registration, turns: int | None) -> Iterator[str]:
+def _doubts(found: Registered, small: Registration, turns: int | None, clean: Tensor) -> Iterator[str]:
     """What speaks against the result, in words."""
     distance, second = found.problem.distance, found.runner_up
     scale = 1.0 if isinstance(distance, NCC) else abs(found.before)
@@ -313,6 +315,8 @@ def _doubts(found: Registered, small: Registration, turns: int | None) -> Iterat
         yield f"ambiguous: another map is almost as good, a distance of {ratio}: see runner_up"
     if found.overlap < 0.5:
         yield f"little overlap: {found.overlap:.0%} of the reference lies in the template's box"
+    if isinstance(found.transform, Affine) and least_change(found.problem, clean) < 0.02:
+        yield "the map is not determined along one direction: the images hardly change there, as stripes do"
     if fits(found.problem):
         if not found.precision < 0.5:
             yield f"hardly any structure: noise alone moves the map by {found.precision:.2g} cells"

@@ -257,7 +257,7 @@ class Weighted:
         require(fits(problem), f"expected SSD or NCC, an affine map and no regulariser, got {problem!r}")
         self.problem, z = problem, problem.motion._extended
         self._sharp, (self._beyond, base) = problem.bases[0].coefficients(0.0), _bases(problem)
-        clean = denoised(problem)
+        self.clean = clean = denoised(problem)
         c, ones = coefficients(clean, 0.0), torch.ones_like(z[0])
         slope = torch.stack([at_centres(c, k) / h for k, h in enumerate(problem.grid.spacing)])
         # beside the gradient the smooth reference and 1: they weigh the equations of contrast and brightness
