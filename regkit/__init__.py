@@ -19,6 +19,7 @@ Modules, in the order in which the book meets them:
     outside       what an image is beyond its box, and which points count
     regularizers  what w should be like when the images alone do not say
     energies      bending, elastic and hyperelastic energy of a deformation
+    path_energy   kinetic energy of a flow: how far, and how steadily, every point goes
     operators     linear maps that are given by what they do
     problems      what an optimiser is given: objectives, and what is known of them at one point
     registration  the loss J(w; θ) of a registration, with all its derivatives
@@ -62,6 +63,7 @@ from regkit.implicit import Implicit, solve
 from regkit.linear import CG
 from regkit.multimodal import NGF, MutualInformation
 from regkit.optimize import gauss_newton, gradient_descent, levenberg_marquardt, newton_trust
+from regkit.path_energy import PathEnergy
 from regkit.problems import Functions, Residual
 from regkit.pyramid import multilevel
 from regkit.register import register
@@ -100,6 +102,7 @@ __all__ = [
     "Kaufman",
     "MutualInformation",
     "NeuralODE",
+    "PathEnergy",
     "Quadratic",
     "Reduced",
     "Registered",

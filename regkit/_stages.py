@@ -5,6 +5,8 @@ row of ∂y/∂w for every point, as well as their sum, the gradient. Of second 
 velocity N has any, all else is linear in w and z. At each stage, with the derivative D of its input
 by w, and λ that of the function by its output, λᵀ ∂²N[(D, I), (D, I)] is added up. That needs one
 pass forward with all p columns of D, and never a column of a Hessian.
+
+A function of the end is told by its derivative there, one of the way by those by each slope, ``own``.
 """
 
 from __future__ import annotations
@@ -45,7 +47,16 @@ class Stages:
             z = total
         self.end = z
 
-    def back(self, out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def slopes(self) -> Tensor:
+        """The velocity N at all stages, (S, d, n)."""
+        return self.weights[4] + self.weights[3] @ torch.stack(self.tanh)
+
+    def shares(self) -> Tensor:
+        """What each stage's slope counts for in the integral over time, (S, 1, 1); together 1."""
+        shares = self.tanh[0].new_tensor(_SHARES) * self.dt
+        return shares.repeat(len(self.tanh) // 4)[:, None, None]
+
+    def back(self, out: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """From the derivative by the end: those by each stage's slope (S, d, n), by what is under its
         tanh (S, h, n), and by the beginning."""
         (in_space, _, _, W2, _), slopes, unders = self.weights, [], []
@@ -55,6 +66,8 @@ class Stages:
                 slope = _SHARES[i] * self.dt * out
                 if i < 3:
                     slope = slope + _NODES[i + 1] * self.dt * by_input
+                if own is not None:
+                    slope = slope + own[k - 3 + i]
                 under = (1 - self.tanh[k - 3 + i].square()) * (W2.T @ slope)
                 by_input = in_space.T @ under
                 total = total + by_input
@@ -69,7 +82,7 @@ class Stages:
         t = torch.tensor(self.times, dtype=u.dtype, device=u.device)
         return torch.cat([u, t[:, None, None].expand_as(u[:, :1]), torch.ones_like(u[:, :1])], 1)
 
-    def gradient(self, out: Tensor) -> tuple[Tensor, Tensor]:
+    def gradient(self, out: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The derivatives by w (p,) and by the beginning (d, n)."""
         (in_space, _, _, W2, _), stage = self.weights, len(self.times)
         by_space, by_time, by_b1, by_W2, by_b2 = (torch.zeros_like(part) for part in self.weights)
@@ -80,6 +93,8 @@ class Stages:
                 s, slope = self.tanh[stage], _SHARES[i] * self.dt * out
                 if i < 3:
                     slope = slope.add(by_input, alpha=_NODES[i + 1] * self.dt)
+                if own is not None:
+                    slope = slope + own[stage]
                 under = torch.addcmul(through := W2.T @ slope, through, s.square(), value=-1)
                 by_input = in_space.T @ under
                 total = total + by_input
@@ -99,15 +114,20 @@ class Stages:
         parts = inner[:, :, :-1].flatten(1), inner[:, :, -1], outer.flatten(1), slopes.sum(0).T
         return torch.cat(parts, 1)
 
-    def hessian(self, H: Tensor, out: Tensor | None) -> Tensor:
-        """Σ DᵀHD with D = ∂z/∂w at the end, for H (d, d, n), and the second derivative of ⟨out, z⟩."""
+    def hessian(
+        self, H: Tensor, out: Tensor | None, own: Tensor | None = None, bend: Tensor | None = None
+    ) -> Tensor:
+        """Σ DᵀHD with D = ∂z/∂w at the end, for H (d, d, n), and the second derivative of ⟨out, z⟩.
+
+        With ``own`` that of ⟨own, slopes⟩ as well; with ``bend`` (S,) Σ bendₛ DₛᵀDₛ, Dₛ = ∂slopeₛ/∂w.
+        """
         d, h, n = self.dim, self.hidden, H.shape[-1]
         (in_space, _, _, W2, _), v = self.weights, self.first_layer()
         W1, b1 = slice(0, h * (d + 1)), slice(h * (d + 1), h * (d + 2))
         outer, b2 = slice(h * (d + 2), self.p - d), self.p - d
         curved = out is not None
-        slopes, unders = self.back(out)[:2] if curved else (v, v)
-        total = in_space.new_zeros(self.p, self.p)
+        slopes, unders = self.back(out, own)[:2] if curved else (v, v)
+        total, bent = in_space.new_zeros(2, self.p, self.p)
         D = in_space.new_zeros(d, self.p, n)
         for k, s in enumerate(self.tanh):
             if k % 4 == 0:
@@ -129,12 +149,14 @@ class Stages:
                 slope[i, b1].add_(Q[i])
                 slope[i, outer].view(d, h, n)[i].add_(s)
                 slope[i, b2 + i].add_(1)
+            if bend is not None:
+                bent += bend[k] * torch.bmm(slope, slope.mT).sum(0)
             after.add_(slope, alpha=_SHARES[k % 4] * self.dt)
             if k % 4 < 3:
                 here = torch.add(D, slope, alpha=_NODES[k % 4 + 1] * self.dt)
             else:
                 D = after
-        total = total + total.T + torch.bmm(_mixed(H, D), D.mT).sum(0)
+        total = total + total.T + bent + torch.bmm(_mixed(H, D), D.mT).sum(0)
         return total + self._without(v, slopes, unders) if curved else total
 
     def _without(self, v: Tensor, slopes: Tensor, unders: Tensor) -> Tensor:

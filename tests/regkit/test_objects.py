@@ -30,6 +30,7 @@ from regkit.multimodal import NGF, MutualInformation
 from regkit.operators import Blocks, Diagonal, FunctionOperator, Hessian, Jacobian, LowRankUpdate, Matrix
 from regkit.optimize import levenberg_marquardt, newton_trust
 from regkit.outside import Overlap
+from regkit.path_energy import PathEnergy
 from regkit.problems import Formula, Functions, Residual
 from regkit.register import Stage, register
 from regkit.registered import RunnerUp
@@ -87,6 +88,7 @@ def examples():
     yield from (found.history[0], found.point, problem.at(1.0), problem.at(1.0).point(start), problem.motion)
     yield from (Motion(transform, pair.grid.points()), Refined(pull, identity), SmoothingBasis(pair.template))
     yield from (Overlap(NCC()), NGF(), MutualInformation(), NeuralODE(), Chosen(0.1, ONES, 2.0))
+    yield PathEnergy(NeuralODE(), pair.grid)
     yield from (Rigid(), Translation(), SSD(), NCC(), pair.grid, Adaptive(10.0, 1.0), Formula(square))
     yield from (reduced.point(images.identity()), images.at(images.identity()), GolubPereyra(), Kaufman())
     yield levenberg_marquardt(reduced, images.identity(), iterations=1)
