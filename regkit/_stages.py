@@ -11,6 +11,7 @@ A function of the end is told by its derivative there, one of the way by those b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -56,25 +57,36 @@ class Stages:
         shares = self.tanh[0].new_tensor(_SHARES) * self.dt
         return shares.repeat(len(self.tanh) // 4)[:, None, None]
 
-    def back(self, out: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """From the derivative by the end: those by each stage's slope (S, d, n), by what is under its
-        tanh (S, h, n), and by the beginning."""
-        (in_space, _, _, W2, _), slopes, unders = self.weights, [], []
-        for k in range(len(self.times) - 1, -1, -4):
+    def pull(self, out: Tensor, own: Tensor | None, take: Callable[[int, Tensor, Tensor], None]) -> Tensor:
+        """From the derivative by the end to that by the beginning, (d, n).
+
+        ``take`` is given each stage's number, from the last to the first, and the derivatives by
+        its slope (d, n) and by what is under its tanh (h, n).
+        """
+        (in_space, _, _, W2, _), stage = self.weights, len(self.times)
+        while stage:
             total, by_input = out, out
             for i in (3, 2, 1, 0):
+                stage -= 1
                 slope = _SHARES[i] * self.dt * out
                 if i < 3:
-                    slope = slope + _NODES[i + 1] * self.dt * by_input
+                    slope = slope.add(by_input, alpha=_NODES[i + 1] * self.dt)
                 if own is not None:
-                    slope = slope + own[k - 3 + i]
-                under = (1 - self.tanh[k - 3 + i].square()) * (W2.T @ slope)
+                    slope = slope + own[stage]
+                under = torch.addcmul(through := W2.T @ slope, through, self.tanh[stage].square(), value=-1)
                 by_input = in_space.T @ under
                 total = total + by_input
-                slopes.append(slope)
-                unders.append(under)
+                take(stage, slope, under)
             out = total
-        return torch.stack(slopes[::-1]), torch.stack(unders[::-1]), out
+        return out
+
+    def back(self, out: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """From the derivative by the end: those by each stage's slope (S, d, n), and by what is under
+        its tanh (S, h, n)."""
+        found = []
+        self.pull(out, own, lambda stage, slope, under: found.append((slope, under)))
+        slopes, unders = zip(*found[::-1], strict=True)
+        return torch.stack(slopes), torch.stack(unders)
 
     def first_layer(self) -> Tensor:
         """v of all stages, (S, d + 2, n)."""
@@ -84,31 +96,22 @@ class Stages:
 
     def gradient(self, out: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The derivatives by w (p,) and by the beginning (d, n)."""
-        (in_space, _, _, W2, _), stage = self.weights, len(self.times)
         by_space, by_time, by_b1, by_W2, by_b2 = (torch.zeros_like(part) for part in self.weights)
-        while stage:
-            total, by_input = out, out
-            for i in (3, 2, 1, 0):
-                stage -= 1
-                s, slope = self.tanh[stage], _SHARES[i] * self.dt * out
-                if i < 3:
-                    slope = slope.add(by_input, alpha=_NODES[i + 1] * self.dt)
-                if own is not None:
-                    slope = slope + own[stage]
-                under = torch.addcmul(through := W2.T @ slope, through, s.square(), value=-1)
-                by_input = in_space.T @ under
-                total = total + by_input
-                summed = under.sum(1, keepdim=True)
-                by_space, by_W2 = by_space + under @ self.inputs[stage].T, by_W2 + slope @ s.T
-                by_time, by_b1 = by_time + self.times[stage] * summed, by_b1 + summed
-                by_b2 = by_b2 + slope.sum(1, keepdim=True)
-            out = total
+
+        def add(stage: int, slope: Tensor, under: Tensor) -> None:
+            nonlocal by_space, by_time, by_b1, by_W2, by_b2
+            summed = under.sum(1, keepdim=True)
+            by_space, by_W2 = by_space + under @ self.inputs[stage].T, by_W2 + slope @ self.tanh[stage].T
+            by_time, by_b1 = by_time + self.times[stage] * summed, by_b1 + summed
+            by_b2 = by_b2 + slope.sum(1, keepdim=True)
+
+        out = self.pull(out, own, add)
         first = torch.cat([by_space, by_time], 1)
         return torch.cat([part.reshape(-1) for part in (first, by_b1, by_W2, by_b2)]), out
 
     def rows(self, out: Tensor) -> Tensor:
         """The derivatives by w of every point for itself, (n, p)."""
-        slopes, unders, _ = self.back(out)
+        slopes, unders = self.back(out)
         inner = torch.einsum("shn,sjn->nhj", unders, self.first_layer())
         outer = torch.einsum("sin,shn->nih", slopes, torch.stack(self.tanh))
         parts = inner[:, :, :-1].flatten(1), inner[:, :, -1], outer.flatten(1), slopes.sum(0).T
@@ -126,7 +129,7 @@ class Stages:
         W1, b1 = slice(0, h * (d + 1)), slice(h * (d + 1), h * (d + 2))
         outer, b2 = slice(h * (d + 2), self.p - d), self.p - d
         curved = out is not None
-        slopes, unders = self.back(out, own)[:2] if curved else (v, v)
+        slopes, unders = self.back(out, own) if curved else (v, v)
         total, bent = in_space.new_zeros(2, self.p, self.p)
         D = in_space.new_zeros(d, self.p, n)
         for k, s in enumerate(self.tanh):

@@ -129,7 +129,9 @@ class FlowMotion(Motion):
     def chain_rows(self, w: Tensor, g: Tensor) -> Tensor:
         """Rows gᵢᵀ ∂yᵢ/∂w, (n, p): one pass back, whatever p is."""
         parts = zip(self.points.split(_POINTS), g.split(_POINTS), strict=True)
-        return torch.cat([self._stages(w, x).rows(self.transform.unit * part.T) for x, part in parts])
+        return torch.cat(
+            [self.transform._stages(w, x).rows(self.transform.unit * part.T) for x, part in parts]
+        )
 
     def chain_hessian(self, w: Tensor, H: Tensor, g: Tensor | None = None) -> Tensor:
         """Σᵢ (∂yᵢ/∂w)ᵀ Hᵢ ∂yᵢ/∂w + gᵢᵀ ∂²yᵢ/∂w², (p, p), for H (n, d, d). Without g: the first term."""
@@ -138,12 +140,8 @@ class FlowMotion(Motion):
             part = slice(k, k + _POINTS)
             inner = unit**2 * H[part].permute(1, 2, 0)
             out = None if g is None else unit * g[part].T
-            total = total + self._stages(w, self.points[part]).hessian(inner, out)
+            total = total + self.transform._stages(w, self.points[part]).hessian(inner, out)
         return total
-
-    def _stages(self, w: Tensor, x: Tensor) -> Stages:
-        flow = self.transform
-        return Stages(flow, w, 0, flow.steps, flow.begin(w, x))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -259,6 +257,10 @@ class NeuralODE(Transform):
     def step(self, w: Tensor, k: int, z: Tensor) -> Tensor:
         """Step k = 0, 1, … of Runge and Kutta: z (d, n) one step later."""
         return Stages(self, w, k, k + 1, z).end
+
+    def _stages(self, w: Tensor, x: Tensor) -> Stages:
+        """Those of all steps, for the paths from x (n, d)."""
+        return Stages(self, w, 0, self.steps, self.begin(w, x))
 
     def weights(self, w: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """W₁ in the columns of z (h, d) and in that of t (h, 1), b₁ (h, 1), W₂ (d, h), b₂ (d, 1)."""

@@ -26,14 +26,11 @@ from torch import Tensor
 
 from regkit._require import require
 from regkit._stages import Stages
-from regkit.flows import NeuralODE
+from regkit.flows import _POINTS, NeuralODE
 from regkit.grid import Grid
 from regkit.operators import Operator, columnwise
 from regkit.problems import Kind
 from regkit.regularizers import Regulariser
-
-# So many points a time: the memory does not grow with the grid.
-_POINTS = 1024
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -101,15 +98,11 @@ class PathEnergy(Regulariser):
     def _paths(self, w: Tensor) -> Iterator[Stages]:
         """What the stages compute, for some paths at a time."""
         for x in self._starts(w):
-            yield self._along(w, x)
+            yield self.transform._stages(w, x)
 
     def _starts(self, w: Tensor) -> tuple[Tensor, ...]:
         """Where the paths begin, some at a time, (n, d) of the type and on the device of w."""
         return self.grid.points(w.dtype, w.device).split(_POINTS)
-
-    def _along(self, w: Tensor, x: Tensor) -> Stages:
-        """What the stages compute, for the paths from x (n, d)."""
-        return Stages(self.transform, w, 0, self.transform.steps, self.transform.begin(w, x))
 
     def _pulled(self, part: Stages, change: Tensor) -> Tensor:
         """λω Σᵢ Σₛ βₛ (∂vᵢₛ/∂w)ᵀ ℓ cᵢₛ, (p,), for c (S, d, n)."""
@@ -151,6 +144,8 @@ class _Curvature(Operator):
             return torch.func.jvp(self.energy.gradient, (self.at,), (v,))[1]
         energy, total = self.energy, torch.zeros_like(v)
         for x in energy._starts(self.at):
-            change = torch.func.jvp(lambda w, x=x: energy._along(w, x).slopes(), (self.at,), (v,))[1]
-            total = total + energy._pulled(energy._along(self.at, x), change)
+            change = torch.func.jvp(lambda w, x=x: energy.transform._stages(w, x).slopes(), (self.at,), (v,))[
+                1
+            ]
+            total = total + energy._pulled(energy.transform._stages(self.at, x), change)
         return total
