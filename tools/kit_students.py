@@ -1,7 +1,8 @@
 """The built pages as students get them: no solutions, nothing for teachers, and nothing that leads there.
 
 What counts as a solution is what `tools/student.py` drops from notebooks: cells with the tag `solution`, and
-in the section of the exercises every fold that is not a hint. The search does not show it either.
+in the section of the exercises every fold that is not a hint. The search neither shows it nor knows its
+words.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import json
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 from urllib.parse import unquote
 
 from bs4 import BeautifulSoup, NavigableString, Tag
+from sphinx.search.en import SearchEnglish
 
 from tools.sections import PLAIN
 
@@ -22,6 +24,7 @@ FOR_TEACHERS = ("book/teach/", "slides/")  # slides have the teacher's notes in 
 INDEX, SECTIONS = "searchindex.js", "_static/sections.js"
 LEFT_OUT = ("section", "pre", "style", "script", "summary", "h1", "h2", "h3", "h4")
 INLINE = ("a", "em", "strong", "code", "span", "i", "b", "sub", "sup")
+_LANGUAGE = SearchEnglish({})
 _CALL, _SET = ("Search.setIndex(", ")"), ("window.bookSections = ", ";\n")
 
 
@@ -37,6 +40,7 @@ class StudentPage:
         self.name, self.read = name, read
         self.soup = BeautifulSoup(read(name), "html.parser")
         self.changed: set[str] = set()  # the anchors of the sections that have lost something
+        self._dropped: set[str] = set()  # the words of what is lost
         self._solutions()
         self._links()
 
@@ -51,9 +55,15 @@ class StudentPage:
         """What a section says, in the form in which the search shows it (`tools/sections.py`)."""
         return running(self.soup.find(id=anchor))
 
+    @cached_property
+    def lost(self) -> set[str]:
+        """The words that this page had, and has no longer."""
+        return self._dropped - words(self.soup.find("article") or self.soup) if self._dropped else set()
+
     def _drop(self, node: Tag) -> None:
         if section := node.find_parent("section"):
             self.changed.add(section["id"])
+        self._dropped |= words(node)
         node.decompose()
 
     def _solutions(self) -> None:
@@ -127,6 +137,20 @@ def _pieces(node: Tag) -> Iterator[str]:
             yield "" if child.name in INLINE else " "
 
 
+def words(node: Tag) -> set[str]:
+    """The words of a part of a page, as Sphinx's index has them: their stems, without the commonest."""
+    pieces = [string for string in node.find_all(string=True) if type(string) is NavigableString]
+    found = {word for text in (node.get_text(), *pieces) for word in _LANGUAGE.split(text)}
+    return set(filter(_LANGUAGE.word_filter, map(_known_as, found)))
+
+
+@cache
+def _known_as(word: str) -> str:
+    """What Sphinx writes into its index for a word; nothing comes of the commonest."""
+    stem = _LANGUAGE.stem(word).lower()
+    return stem if _LANGUAGE.word_filter(stem) else word
+
+
 def beside(name: str, target: str) -> str:
     """The path of a file that the page `name` leads to by `target`; of an address elsewhere nothing."""
     path = target.partition("#")[0].partition("?")[0]
@@ -140,7 +164,7 @@ def pages(names: Iterable[str], read: Callable[[str], str]) -> dict[str, str]:
     made = {name: StudentPage(name, read) for name in names if not for_teachers(name)}
     texts = {name: str(page) for name, page in made.items()}
     by_name = {name.removesuffix(".html"): page for name, page in made.items()}
-    return texts | {INDEX: index(read(INDEX)), SECTIONS: sections(read(SECTIONS), by_name)}
+    return texts | {INDEX: index(read(INDEX), by_name), SECTIONS: sections(read(SECTIONS), by_name)}
 
 
 def sections(script: str, made: dict[str, StudentPage]) -> str:
@@ -153,10 +177,12 @@ def sections(script: str, made: dict[str, StudentPage]) -> str:
     return json.dumps(kept, ensure_ascii=False, separators=(",", ":")).join(_SET)
 
 
-def index(script: str) -> str:
-    """Sphinx's index of words without the pages for teachers, which moves the numbers of the others."""
+def index(script: str, made: dict[str, StudentPage]) -> str:
+    """Sphinx's index of words without the pages for teachers, which moves the numbers of the others, and
+    without the words that these pages have lost."""
     found = json.loads(_inside(script, _CALL))
-    stays = [k for k, name in enumerate(found["docnames"]) if not for_teachers(name)]
+    before = found["docnames"]
+    stays = [k for k, name in enumerate(before) if not for_teachers(name)]
     new = {old: k for k, old in enumerate(stays)}
     for names in ("docnames", "filenames", "titles"):
         found[names] = [found[names][k] for k in stays]
@@ -165,16 +191,22 @@ def index(script: str) -> str:
         """Of entries that begin with the number of a page those that stay."""
         return [[new[entry[0]], *entry[1:]] for entry in entries if entry[0] in new]
 
-    def numbers(value: Any) -> Any:
+    def numbers(value: Any, without: set[int]) -> Any:
         """A number of a page, or several."""
         if isinstance(value, int):
-            return new.get(value)
-        return [new[k] for k in value if k in new]
+            return None if value in without else new.get(value)
+        return [new[k] for k in value if k in new and k not in without]
+
+    gone: dict[str, set[int]] = {}  # word -> the pages that have lost it
+    for old, name in enumerate(before):
+        for word in made[name].lost if name in made else ():
+            gone.setdefault(word, set()).add(old)
 
     for by_place in ("alltitles", "indexentries", "objects"):
         found[by_place] = {key: kept for key, value in found[by_place].items() if (kept := places(value))}
     for by_number in ("terms", "titleterms"):
-        kept = {word: numbers(value) for word, value in found[by_number].items()}
+        without = gone if by_number == "terms" else {}
+        kept = {word: numbers(value, without.get(word, set())) for word, value in found[by_number].items()}
         found[by_number] = {word: value for word, value in kept.items() if value not in (None, [])}
     return json.dumps(found, ensure_ascii=False, separators=(",", ":")).join(_CALL)
 

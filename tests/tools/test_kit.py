@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
+from sphinx.search.en import SearchEnglish
 
 from tools import kit, kit_students
 from tools.chapters import lessons
@@ -97,7 +99,7 @@ def test_the_index_of_students_knows_their_pages_only(book):
     whole = (book / kit_students.INDEX).read_text(encoding="utf-8")
     before, after = (
         json.loads(text.removeprefix("Search.setIndex(").rstrip("\n)"))
-        for text in (whole, kit_students.index(whole))
+        for text in (whole, kit_students.index(whole, {}))
     )
     assert set(after) == set(before) and "teach" not in str(after["docnames"]) + str(after["filenames"])
 
@@ -117,7 +119,43 @@ def test_the_index_of_students_knows_their_pages_only(book):
             before["docnames"][k] for k, *_ in before["alltitles"][title] if before["docnames"][k] in names
         ]
     with pytest.raises(ValueError, match=r"expected a script that begins with Search.setIndex\("):
-        kit_students.index("{}")
+        kit_students.index("{}", {})
+
+
+def test_the_index_of_students_does_not_know_the_words_of_solutions(book, read):
+    """A word is known on a page where its text for students has it, and nowhere else."""
+    language = SearchEnglish({})
+
+    stem = cache(lambda word: language.stem(word).lower())
+
+    def stems(text: str) -> set[str]:
+        return set(map(stem, language.split(text)))
+
+    for lesson in lessons():
+        name = f"book/{lesson.stem}.html"
+        MADE.setdefault(lesson, kit_students.StudentPage(name, read))
+    whole = (book / kit_students.INDEX).read_text(encoding="utf-8")
+    made = {f"book/{lesson.stem}": page for lesson, page in MADE.items()}
+    before, after = (
+        json.loads(text.removeprefix("Search.setIndex(").rstrip("\n)"))
+        for text in (whole, kit_students.index(whole, made))
+    )
+
+    def known(found: dict, name: str) -> set[str]:
+        number = found["docnames"].index(name)
+        return {word for word, n in found["terms"].items() if number in ([n] if isinstance(n, int) else n)}
+
+    gone = 0
+    for lesson in lessons():
+        name = f"book/{lesson.stem}"
+        shown = stems(made[name].soup.find("article").get_text(" "))
+        shown |= stems(made[name].soup.find("article").get_text())
+        solved = stems(" ".join(told(lesson)))
+        had, has = known(before, name), known(after, name)
+        assert not has & solved - shown, lesson.stem
+        assert has <= had and not (had - has) & shown, lesson.stem
+        gone += len((had - has) & solved)
+    assert gone > 100
 
 
 def test_a_page_leads_to_the_kits_where_they_lie_beside_it_and_nowhere_else(book, read, tmp_path):
