@@ -20,6 +20,7 @@ BUILD = ROOT / "_build"
 HTML = BUILD / "html"
 PAGES_FROM = "book regkit regbook tools _config.yml _toc.yml pyproject.toml requirements.txt".split()
 PAGES_FROM += ["tests/regbook"]  # the wrong answers on the pages for teachers
+PINS = ("requirements.txt", *([] if os.name == "nt" else ["hub/requirements.txt"]))  # no JupyterHub there
 MADE = (".venv", "_build", "build", "dist", "regkit.egg-info", ".pytest_cache", ".ruff_cache")
 
 
@@ -144,7 +145,7 @@ def records(*options: str) -> None:
 
 
 def pins(*options: str) -> None:
-    """Fit requirements.txt to pyproject.toml anew; with --upgrade to the newest of everything"""
+    """Fit the files of pinned packages to pyproject.toml anew; with --upgrade to the newest of all"""
     run(sys.executable, "tools/pins.py", *options)
 
 
@@ -227,7 +228,7 @@ def install() -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     asked = [project["project"], project["build-system"], project["tool"]["setuptools"]]
-    stamp, state = VENV / "installed", digest(["requirements.txt"], f"{ROOT} {asked}")
+    stamp, state = VENV / "installed", digest(PINS, f"{ROOT} {asked}")
     if PY.is_file() and same(stamp, state):
         return
     if not PY.is_file():
@@ -235,7 +236,7 @@ def install() -> None:
         run(sys.executable, "-m", "venv", VENV)
     print("Installing the pinned packages (a few minutes the first time)", flush=True)
     pip = (PY, "-m", "pip", "install", "--disable-pip-version-check")
-    run(*pip, "--progress-bar", "on", "-r", "requirements.txt")
+    run(*pip, "--progress-bar", "on", *(part for name in PINS for part in ("-r", name)))
     run(*pip, "--quiet", "--no-deps", "--no-build-isolation", "--editable", ".")
     stamp.write_text(state, encoding="utf-8")
 
