@@ -2,7 +2,7 @@
 Object.assign(rk, {
   power: (exponent) => "10" + String(exponent).replace("-", "⁻").replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]),
   counted: (count, one, many = `${one}s`) => `${rk.whole(count)} ${count === 1 ? one : many}`,
-  whole: (value) => Math.round(value).toLocaleString("en-GB"),
+  whole: (value) => String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ","),
   number(value, digits = 3) {  // as regbook.text.number_text writes it: 0.001, 37.5, 10⁻⁴, 2.5·10⁶
     const size = Math.abs(value);
     if (!Number.isFinite(value)) return String(value);

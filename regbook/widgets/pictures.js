@@ -1,8 +1,16 @@
-// Reads the two pictures of a reader, and writes the moved one, for beside.js. What cannot be read is an Error whose
-// message is one of: broken, heic, small, late, or "large width height".
+// Reads the pictures of a reader, draws two of them and writes the moved one, for beside.js. What cannot be read is an
+// Error whose message is one of: broken, heic, small, or "large width height".
 () => {
-  const WORK = 512, SHOWN = 1024, LARGEST = 60e6, SMALLEST = 32;  // pixels: a side, a side, in all, a side
-  const kept = {}, turn = {};
+  const WORK = 512, SHOWN = 1024, LARGEST = 60e6, SMALLEST = 32, SLIMMEST = 16;  // pixels: sides, in all, a side; times
+  const PART = 1 << 17;  // pixels that are worked on in one go, where there is no worker and the page waits
+  const kept = new Map(), upright = { imageOrientation: "from-image" };
+  const apart = typeof document === "undefined";
+  let count = 0;
+  const rest = () => (apart ? null : new Promise((resolve) => setTimeout(resolve)));
+  const parts = function* (width, height) {  // rows of as many pixels: first row, how many
+    const tall = Math.max(1, Math.floor(PART / width));
+    for (let top = 0; top < height; top += tall) yield [top, Math.min(tall, height - top)];
+  };
   const sheet = (width, height) => (typeof OffscreenCanvas === "undefined"
     ? Object.assign(document.createElement("canvas"), { width, height }) : new OffscreenCanvas(width, height));
 
@@ -30,13 +38,13 @@
   };
 
   // Luminance, as means over cells, the longer side of which has at most WORK of them; rows from the top.
-  const reduced = (bitmap) => {
+  const reduced = async (bitmap) => {
     const { width, height } = bitmap, ratio = Math.max(1, Math.max(width, height) / WORK);
     const [m, n] = [height, width].map((all) => Math.max(1, Math.round(all / ratio)));
-    const grey = new Float64Array(m * n), row = new Float64Array(n), tall = Math.min(height, 256);
-    const strip = sheet(width, tall), pen = strip.getContext("2d", { willReadFrequently: true });
-    for (let top = 0; top < height; top += tall) {
-      const rows = Math.min(tall, height - top);
+    const grey = new Float64Array(m * n), row = new Float64Array(n), [[, tall]] = parts(width, height);
+    const pen = sheet(width, tall).getContext("2d", { willReadFrequently: true });
+    for (const [top, rows] of parts(width, height)) {
+      await rest();
       pen.fillStyle = "#fff";  // behind what is transparent
       pen.fillRect(0, 0, width, tall);
       pen.drawImage(bitmap, 0, -top);
@@ -55,41 +63,130 @@
         if (to > edge && i + 1 < m) for (let j = 0; j < n; j++) grey[(i + 1) * n + j] += (to - edge) * row[j];
       }
     }
-    return { grey: Float32Array.from(grey), shape: [m, n] };
+    const mean = grey.reduce((sum, v) => sum + v, 0) / (m * n);
+    const deviation = Math.sqrt(grey.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (m * n));
+    return { grey: Float32Array.from(grey), shape: [m, n], deviation };
+  };
+
+  // ------------------------------------------------------------------ drawing
+  const given = (canvas) => (canvas.transferToImageBitmap ? canvas.transferToImageBitmap() : createImageBitmap(canvas));
+  const frame = ({ width, height }, [left, top, right, bottom]) => {  // the largest rectangle of this shape
+    const k = Math.min((right - left) / width, (bottom - top) / height);
+    return { k, x: (left + right - k * width) / 2, y: (top + bottom - k * height) / 2, w: k * width, h: k * height };
+  };
+  const place = (to, picture, box, map) => {  // in a box; map, as setTransform takes it: onto the reference's pixels
+    to.save();
+    to.translate(box.x, box.y);
+    to.scale(box.k, box.k);
+    if (map) to.transform(...map);
+    to.drawImage(picture.shown, 0, 0, picture.width, picture.height);
+    to.restore();
+  };
+  const difference = async (pen, [template, reference], box, { map, times, gain, shift, table }) => {
+    const w = Math.round(box.w), h = Math.round(box.h), one = { ...box, x: 0, y: 0 };
+    const [moved, still] = [0, 1].map(() => sheet(w, h).getContext("2d", { willReadFrequently: true }));
+    place(moved, template, one, map);
+    place(still, reference, one);
+    const grey = (d, k) => 0.299 * d[k] + 0.587 * d[k + 1] + 0.114 * d[k + 2];
+    for (const [top, rows] of parts(2 * w, h)) {  // of two
+      await rest();
+      const t = moved.getImageData(0, top, w, rows), s = still.getImageData(0, top, w, rows).data;
+      for (let k = 0; k < s.length; k += 4) {
+        const off = t.data[k + 3] < 250 ? 0 : times * (gain * grey(t.data, k) + shift - grey(s, k));
+        const at = 3 * (255 + Math.round(Math.max(-255, Math.min(255, off))));
+        for (let q = 0; q < 3; q++) t.data[k + q] = table[at + q];
+        t.data[k + 3] = 255;
+      }
+      still.putImageData(t, 0, top);
+    }
+    pen.drawImage(still.canvas, box.x, box.y);
   };
 
   return {
-    async read(slot, blob) {
-      const mine = turn[slot] = (turn[slot] ?? 0) + 1;
+    // blob: a file, or one in base64. key: by which the other functions know it; small: to look at.
+    async read(blob, small) {
+      if (typeof blob === "string") {
+        const text = atob(blob), bytes = new Uint8Array(text.length);
+        for (let k = 0; k < bytes.length; k++) bytes[k] = text.charCodeAt(k);
+        blob = new Blob([bytes]);
+      }
       const head = new Uint8Array(await blob.slice(0, 262144).arrayBuffer()), size = announced(head);
       if (size) tooLarge(size);
       let bitmap;
       try {
-        bitmap = await createImageBitmap(blob, { imageOrientation: "from-image" });
+        bitmap = await createImageBitmap(blob, upright);
       } catch {
         const brand = String.fromCharCode(...head.subarray(4, 12));
         throw new Error(/^ftyp(hei|hev|mif1|msf1)/.test(brand) ? "heic" : "broken");
       }
-      const { width, height } = bitmap;
+      const { width, height } = bitmap, [less, more] = [width, height].sort((a, b) => a - b);
       tooLarge([width, height]);
-      if (Math.min(width, height) < SMALLEST) throw new Error("small");
-      if (turn[slot] !== mine) throw new Error("late");  // another was chosen meanwhile
-      kept[slot]?.close();
-      kept[slot] = bitmap;
-      const less = Math.min(1, SHOWN / Math.max(width, height));
-      const [resizeWidth, resizeHeight] = [width, height].map((side) => Math.round(less * side));
-      const smaller = less < 1 ? { resizeWidth, resizeHeight, resizeQuality: "high" } : {};
-      const shown = await createImageBitmap(bitmap, smaller);
-      return { width, height, shown, ...reduced(bitmap) };
+      if (less < SMALLEST || more > SLIMMEST * less) throw new Error("small");
+      const ratio = Math.min(1, SHOWN / more);
+      const [resizeWidth, resizeHeight] = [width, height].map((side) => Math.round(ratio * side));
+      const smaller = ratio < 1 ? { resizeWidth, resizeHeight, resizeQuality: "high" } : {};
+      const shown = sheet(resizeWidth, resizeHeight), pen = shown.getContext("2d");
+      pen.fillStyle = "#fff";  // as what is aligned has it
+      pen.fillRect(0, 0, resizeWidth, resizeHeight);
+      pen.drawImage(await createImageBitmap(bitmap, smaller), 0, 0);
+      const picture = { blob, width, height, shown, ...await reduced(bitmap) }, key = ++count;
+      bitmap.close();  // four bytes a pixel, twice: the file is less, and is read once more where it is written
+      kept.set(key, picture);
+      const preview = sheet(...small);
+      place(preview.getContext("2d"), picture, frame(picture, [0, 0, ...small]));
+      const { grey, shape, deviation } = picture;
+      return { key, width, height, grey, shape, deviation, preview: await given(preview) };
     },
-    // The template on the pixels of the reference, as a PNG; [a, b, c, d, e, f]: as setTransform takes them.
-    async write(slot, [width, height], matrix) {
-      const out = sheet(width, height), pen = out.getContext("2d");
+    drop(key) { kept.delete(key); },
+    // Both pictures in one of width × height pixels. mode: "beside", "blend", "checkerboard" or "difference".
+    async draw([width, height], keys, mode, scene) {
+      const canvas = sheet(width, height), pen = canvas.getContext("2d"), all = keys.map((key) => kept.get(key));
+      const [T, R] = all;
+      if (mode === "beside") {
+        [R, T].forEach((picture, k) => {
+          const side = [8 + (k * width) / 2, 8, ((k + 1) * width) / 2 - 8, height - 8];
+          if (picture) place(pen, picture, frame(picture, side));
+        });
+        return { view: await given(canvas) };
+      }
+      const box = frame(R, [0, 0, width, height]);
+      pen.beginPath();
+      pen.rect(box.x, box.y, box.w, box.h);
+      pen.clip();
+      if (mode === "difference") await difference(pen, all, box, scene);
+      else {
+        place(pen, R, box);
+        if (mode === "blend") pen.globalAlpha = scene.amount;
+        else {
+          const side = Math.max(box.w, box.h) / scene.squares;
+          pen.beginPath();
+          for (let i = 0; i < scene.squares; i++) for (let j = i % 2; j < scene.squares; j += 2) {
+            pen.rect(box.x + i * side, box.y + j * side, side, side);
+          }
+          pen.clip();
+        }
+        place(pen, T, box, scene.map);
+      }
+      return { view: await given(canvas) };
+    },
+    // The template on the pixels of the reference, in full size, as a PNG.
+    async write(key, [width, height], map) {
+      const { blob } = kept.get(key), out = sheet(width, height), pen = out.getContext("2d");
+      const bitmap = await createImageBitmap(blob, upright);
       pen.imageSmoothingQuality = "high";
-      pen.setTransform(...matrix);
-      pen.drawImage(kept[slot], 0, 0);
-      return out.convertToBlob ? { file: await out.convertToBlob({ type: "image/png" }) }
-        : { file: await new Promise((resolve) => out.toBlob(resolve, "image/png")) };
+      for (const [top, rows] of apart ? [[0, height]] : parts(width, height)) {
+        await rest();
+        pen.save();
+        pen.beginPath();
+        pen.rect(0, top, width, rows);
+        pen.clip();
+        pen.setTransform(...map);
+        pen.drawImage(bitmap, 0, 0);
+        pen.restore();
+      }
+      bitmap.close();
+      const made = (resolve, reject) => out.toBlob((file) => (file ? resolve(file) : reject(new Error("full"))));
+      return { file: await (out.convertToBlob ? out.convertToBlob({ type: "image/png" }) : new Promise(made)) };
     },
   };
 }

@@ -1,15 +1,8 @@
 // Two pictures of the reader, registered in the page. data: see regbook.widgets.workshop; shared: what spline.js gives;
 // call: what beside.js gives for pictures.js; compute: background.js with align.js, a function of what is to be told.
 (root, data, kit, shared, call, compute) => {
-  const el = kit.el, SLOTS = ["template", "reference"], NEEDED = 4.5, NEAR = 0.7;  // evidence; of the best one's
+  const el = kit.el, SLOTS = ["template", "reference"], NEEDED = 4.5, NEAR = 0.7, BLANK = 1.5;  // evidence; of the best one's; grey values
   const state = { template: null, reference: null, mine: false, found: null, shown: "best", phase: "before", at: 0 };
-  let longest = 0;  // milliseconds that one answer has taken on the page's own thread
-  const timed = (answer) => (...given) => {
-    const begun = performance.now();
-    answer(...given);
-    longest = Math.max(longest, performance.now() - begun);
-    root.dataset.slice = longest.toFixed(1);
-  };
 
   // ------------------------------------------------------------------ the map, in the pixels of both pictures
   // y = A x + b of points (row, column); the corner of a picture is 0, and its first pixel has its centre at ½.
@@ -52,18 +45,15 @@
   };
 
   // ------------------------------------------------------------------ the large picture
-  const W = 640, H = 480, view = el("canvas", { width: W, height: H, class: "ws-view", role: "img" });
-  const pen = view.getContext("2d"), MODES = ["blend", "checkerboard", "difference"];
-  const scratch = (width, height) => el("canvas", { width, height }).getContext("2d", { willReadFrequently: true });
-  const colours = kit.ramp(data.error_colors);
-  const table = new Uint8Array(3 * 511);
+  // Drawn where the pictures are, in the worker: the page only shows what comes.
+  const VIEW = [640, 480], SMALL = [320, 200], MODES = ["blend", "checkerboard", "difference"];
+  const screen = ([width, height], kind) => el("canvas", { width, height, class: kind, role: "img" });
+  const view = screen(VIEW, "ws-view"), put = (canvas, image) =>
+    canvas.getContext("bitmaprenderer").transferFromImageBitmap(image);
+  const colours = kit.ramp(data.error_colors), table = new Uint8Array(3 * 511);
   for (let k = 0; k < 511; k++) table.set(colours((k - 255) / 255).map(Math.round), 3 * k);
   let mode = 0, amounts = [0.5, 0.4, 0.3];
   const squares = () => 2 + Math.round(amounts[1] * 14), contrast = () => 1 + Math.round(amounts[2] * 9);
-  const frame = ({ width, height }, [left, top, right, bottom]) => {  // the largest rectangle of this shape
-    const k = Math.min((right - left) / width, (bottom - top) / height);
-    return { k, x: (left + right - k * width) / 2, y: (top + bottom - k * height) / 2, w: k * width, h: k * height };
-  };
   // From points of the reference to those of the template, while nothing is known: one in the middle of the other.
   const unknown = () => {
     const { template: T, reference: R } = state;
@@ -74,61 +64,29 @@
     const { A: [a, b, c, d], b: [e, f] } = turned(inverse(map));
     return [a, c, b, d, e, f];
   };
-  const place = (to, picture, box, map) => {  // draws the reference, or with a map the template, in a box
-    to.save();
-    to.translate(box.x, box.y);
-    to.scale(box.k, box.k);
-    if (map) to.transform(...onto(map));
-    to.drawImage(picture.shown, 0, 0, picture.width, picture.height);
-    to.restore();
-  };
   const found = () => state.found?.[state.shown];
-  const difference = (box, map) => {
-    const w = Math.round(box.w), h = Math.round(box.h), one = { ...box, x: 0, y: 0 };
-    const [moved, still] = [scratch(w, h), scratch(w, h)];
-    place(moved, state.template, one, map);
-    place(still, state.reference, one);
-    const t = moved.getImageData(0, 0, w, h), s = still.getImageData(0, 0, w, h).data, times = contrast();
-    const { gain = 1, shift = 0 } = found() ?? {}, grey = (d, k) => 0.299 * d[k] + 0.587 * d[k + 1] + 0.114 * d[k + 2];
-    for (let k = 0; k < s.length; k += 4) {
-      const off = t.data[k + 3] < 250 ? 0 : times * (gain * grey(t.data, k) + shift - grey(s, k));
-      const at = 3 * (255 + Math.round(Math.max(-255, Math.min(255, off))));
-      for (let q = 0; q < 3; q++) t.data[k + q] = table[at + q];
-      t.data[k + 3] = 255;
-    }
-    still.putImageData(t, 0, 0);
-    pen.drawImage(still.canvas, box.x, box.y);
+  const scene = () => {
+    const { template: T, reference: R } = state, keys = [T?.key, R?.key];
+    if (!T || !R || state.phase === "no") return [VIEW, keys, "beside"];
+    const { map = unknown(), gain = 1, shift = 0 } = found() ?? {}, [amount] = amounts;
+    const how = [{ amount }, { squares: squares() }, { times: contrast(), gain, shift, table }][mode];
+    return [VIEW, keys, MODES[mode], { map: onto(map), ...how }];
   };
-  const draw = () => {
-    pen.setTransform(1, 0, 0, 1, 0, 0);
-    pen.clearRect(0, 0, W, H);
-    const { template: T, reference: R } = state;
-    if (!T || !R || state.phase === "no") {  // beside each other
-      [R, T].forEach((picture, k) => {
-        if (picture) place(pen, picture, frame(picture, [8 + (k * W) / 2, 8, (k + 1) * W / 2 - 8, H - 8]));
-      });
-      return;
-    }
-    const box = frame(R, [0, 0, W, H]), map = found()?.map ?? unknown();
-    pen.save();
-    pen.beginPath();
-    pen.rect(box.x, box.y, box.w, box.h);
-    pen.clip();
-    if (mode === 2) difference(box, map);
-    else {
-      place(pen, R, box);
-      if (mode === 0) pen.globalAlpha = amounts[0];
-      else {
-        const count = squares(), side = Math.max(box.w, box.h) / count;
-        pen.beginPath();
-        for (let i = 0; i < count; i++) for (let j = i % 2; j < count; j += 2) {
-          pen.rect(box.x + i * side, box.y + j * side, side, side);
-        }
-        pen.clip();
+  let asked = 0, drawing = false;
+  const draw = async () => {  // what has been asked for last; all between is left out
+    asked++;
+    root.dataset.drawn = "no";
+    if (drawing) return;
+    drawing = true;
+    try {
+      for (let done = 0; done !== asked;) {
+        done = asked;
+        put(view, (await call("draw", ...scene())).view);
       }
-      place(pen, T, box, map);
+      root.dataset.drawn = "yes";
+    } finally {
+      drawing = false;
     }
-    pen.restore();
   };
 
   // ------------------------------------------------------------------ words
@@ -138,11 +96,14 @@
     return [`${plain(turn, 1)}°`, `${plain(right, 1)} px`, `${plain(up, 1)} px`, plain(width, 3), plain(height, 3),
       plain(shear, 3), plain(one.correlation, 3), `${plain(100 * one.share, 0)} %`, `${plain(one.evidence, 1)} ×`];
   };
+  const sized = ({ width, height }) => `${kit.whole(width)} × ${kit.whole(height)} pixels`;
   const angle = (one) => numbers(one)[0], nu = (one) => one.correlation.toFixed(2);
   const says = {
-    before: () =>
+    before: (files = 2) => (files > 2 ? `The first two of ${files} files are taken. ` : "") +
       `${state.mine ? "Both pictures are there." : data.pairs[state.at].says} Press “Align the pictures”.`,
+    reading: () => "Reading.",
     waiting: () => `Now the other one: choose the ${state.template ? "reference" : "template"}.`,
+    nothing: () => "There is no picture in this. Save it as a file first, then choose or drop the file.",
     working: () => "Aligning. You can go on reading, or stop it.",
     stopped: () => "Stopped. Nothing is aligned.",
     broken: () => "This file is not a picture that the browser can read: it is broken, or of another kind. " +
@@ -151,7 +112,10 @@
       "choose Settings, Camera, Formats, Most Compatible. The picture before it is kept.",
     large: (width, height) => `This picture has ${kit.whole(width)} × ${kit.whole(height)} pixels. The page takes ` +
       "up to 60 million: make it smaller first. The picture before it is kept.",
-    small: () => "This picture is too small: a side needs 32 pixels at least. The picture before it is kept.",
+    small: () => "This picture is too small: a side needs 32 pixels at least, and a sixteenth of the other side. " +
+      "The picture before it is kept.",
+    full: () => "The aligned picture could not be written: it is too large for this browser. Make the reference " +
+      "smaller, or move the template by the matrix in another program.",
     blank: (which) => `No: the ${which} is blank. A picture of one grey has nothing to hold on to.`,
     no: (best) => "No: these two pictures share nothing that turning, stretching and moving could bring together. " +
       (best ? `The best of all minima has the correlation ${nu(best)}, but its details agree only ` +
@@ -207,19 +171,15 @@
     root.dataset.phase = state.phase;
     root.dataset.found = JSON.stringify(state.found ?? null);
   };
-  const show = timed(() => {
+  const show = () => {
     draw();
     report();
     say();
-  });
+  };
 
   // ------------------------------------------------------------------ the work
-  const blank = ({ grey }) => {
-    const mean = grey.reduce((sum, v) => sum + v, 0) / grey.length;
-    return Math.sqrt(grey.reduce((sum, v) => sum + (v - mean) ** 2, 0) / grey.length) < 1.5;
-  };
   let begun = 0;
-  const told = timed((message) => {
+  const told = (message) => {
     if (state.phase !== "working") return;
     if (!message.found) {
       bar.value = message.share;
@@ -243,7 +203,7 @@
     const held = document.activeElement === stop;
     show();
     if (held) align.focus({ preventScroll: true });
-  });
+  };
   const ask = compute(told);
   const forget = (phase) => {
     Object.assign(state, { found: null, shown: "best", phase });
@@ -252,7 +212,7 @@
   };
   const begin = () => {
     forget("working");
-    const empty = SLOTS.find((slot) => blank(state[slot]));
+    const empty = SLOTS.find((slot) => state[slot].deviation < BLANK);
     if (empty) {
       state.phase = "no";
       tell("blank", empty);
@@ -273,60 +233,64 @@
   };
 
   // ------------------------------------------------------------------ the pictures
-  const previews = {}, labels = {};
-  const preview = (slot) => {
-    const picture = state[slot], small = el("canvas", { width: 320, height: 200 }).getContext("2d");
-    if (picture) place(small, picture, frame(picture, [0, 0, 320, 200]));
-    previews[slot].src = small.canvas.toDataURL();
-    const size = picture ? `${kit.whole(picture.width)} × ${kit.whole(picture.height)} pixels` : "none yet";
+  const previews = {}, labels = {}, turns = { template: 0, reference: 0 };
+  const preview = (slot, image = null) => {
+    const picture = state[slot], size = picture ? sized(picture) : "none yet";
+    put(previews[slot], image);
     labels[slot].textContent = size;
-    previews[slot].alt = `The ${slot}: ${size}`;
+    previews[slot].setAttribute("aria-label", `The ${slot}: ${size}`);
   };
-  const put = timed((slot, picture) => {
+  const drop = (picture) => { if (picture) call("drop", picture.key); };
+  const lay = (slot, picture) => {
+    drop(state[slot]);
     state[slot] = picture;
-    preview(slot);
-  });
-  const take = async (slot, file) => {  // a file of the reader
-    if (!file) return;
+    preview(slot, picture?.preview);
+  };
+  const read = async (slot, given) => {  // null if another was chosen meanwhile
+    const mine = ++turns[slot];
+    let picture = null;
     try {
-      const picture = await call("read", slot, file), other = SLOTS[1 - SLOTS.indexOf(slot)];
-      if (!state.mine) put(other, null);  // not one's own with the one that was there
-      state.mine = true;
-      put(slot, picture);
+      picture = await call("read", given, SMALL);
+    } catch (error) {
+      if (mine === turns[slot]) throw error;
+    }
+    if (mine === turns[slot]) return picture;
+    drop(picture);
+    return null;
+  };
+  const take = async (slots, files, more) => {  // files of the reader
+    tell("reading");
+    const ends = await Promise.allSettled(slots.map((slot, k) => read(slot, files[k])));
+    const wrong = ends.find((end) => end.status === "rejected")?.reason;
+    const right = slots.flatMap((slot, k) => (ends[k].value ? [[slot, ends[k].value]] : []));
+    if (right.length) {
       forget("before");
-      tell(state[other] ? "before" : "waiting");
+      if (!state.mine) SLOTS.forEach((slot) => lay(slot, null));  // not one's own with the one that was there
+      state.mine = true;
+      for (const [slot, picture] of right) lay(slot, picture);
+      tell(state.template && state.reference ? "before" : "waiting", more);
       examples.input.append(own);
       examples.set(data.pairs.length);
       show();
-    } catch (error) {
-      const [key, ...given] = error.message.split(" ");
-      if (key !== "late") tell(says[key] ? key : "broken", ...given.map(Number));
     }
+    if (!wrong) return;
+    const [key, ...given] = wrong.message.split(" ");
+    tell(says[key] ? key : "broken", ...given.map(Number));
   };
-  const bytes = (text) => new Blob([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], { type: "image/png" });
-  let turn = 0;
   const example = async (k) => {
     if (k === data.pairs.length) return;
     own.remove();
-    const mine = ++turn;
-    try {
-      const pictures = await Promise.all(SLOTS.map((slot) => call("read", slot, bytes(data.pairs[k][slot]))));
-      if (mine !== turn) return;
-      SLOTS.forEach((slot, n) => put(slot, pictures[n]));
-    } catch (error) {
-      if (error.message === "late") return;
-      throw error;
-    }
+    const pictures = await Promise.all(SLOTS.map((slot) => read(slot, data.pairs[k][slot])));
+    if (pictures.includes(null)) return pictures.forEach(drop);
+    SLOTS.forEach((slot, n) => lay(slot, pictures[n]));
     Object.assign(state, { mine: false, at: k });
     forget("before");
     tell("before");
     show();
   };
   const several = (files, slot) => {
-    const pictures = [...files].slice(0, 2);
-    turn++;
-    if (pictures.length === 2) SLOTS.forEach((name, k) => take(name, pictures[k]));
-    else take(slot, pictures[0]);
+    if (!files?.length) return tell("nothing");
+    take(files.length > 1 ? SLOTS : [slot], [...files].slice(0, 2), files.length);
   };
   const next = () => (state.mine && state.template && !state.reference ? "reference" : "template");
   const input = (slot, words, more) => {
@@ -337,7 +301,7 @@
       el("span", { class: "ws-more" }, rest));
   };
   const slots = SLOTS.map((slot) => {
-    previews[slot] = el("img", { width: 320, height: 200, class: "dark-light" });
+    previews[slot] = screen(SMALL, "ws-small");
     labels[slot] = el("p", { class: "ws-line ws-size" });
     const [name, does] = slot === "template" ? ["Template", " (moves)"] : ["Reference", " (stays)"];
     const title = el("p", { class: "ws-line" }, el("strong", {}, name), el("span", { class: "ws-more" }, does));
@@ -353,9 +317,10 @@
     if (stage.contains(event.target)) several(event.dataTransfer.files, slotOf(event.target) ?? next());
   });
   document.addEventListener("paste", (event) => {
-    if (!event.clipboardData?.files.length) return;
-    event.preventDefault();
-    several(event.clipboardData.files, slotOf(document.activeElement) ?? next());
+    const { files } = event.clipboardData;
+    if (!files.length && event.target.closest?.("input, textarea, [contenteditable]")) return;  // words for it
+    if (files.length) event.preventDefault();
+    several(files, slotOf(document.activeElement) ?? next());
   });
 
   // ------------------------------------------------------------------ controls and layout
@@ -377,14 +342,24 @@
     state.shown = state.shown === "best" ? "second" : "best";
     show();
   });
+  let saving = false;
   const save = kit.button("Save the aligned picture", async () => {
-    const { width, height } = state.reference, matrix = onto(found().map);
-    const { file } = await call("write", "template", [width, height], matrix);
-    const link = el("a", { href: URL.createObjectURL(file), download: "aligned.png" });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-    kit.say(`Saved as aligned.png: the template in colour, on the ${kit.whole(width)} × ${kit.whole(height)} pixels ` +
-      "of the reference.");
+    if (saving) return;
+    saving = true;
+    kit.say("Writing aligned.png.");
+    try {
+      const { template: T, reference: R } = state;
+      const { file } = await call("write", T.key, [R.width, R.height], onto(found().map));
+      const link = el("a", { href: URL.createObjectURL(file), download: "aligned.png" });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+      kit.say(`Saved as aligned.png: the template in colour, on the ${sized(R)} of the reference.`);
+    } catch {
+      tell("full");
+      say();
+    } finally {
+      saving = false;
+    }
   });
   const copies = Object.keys(CONVENTIONS).map((name) => kit.button(name, () => { convention = name; report(); }));
   const copy = kit.button("Copy the matrix", async () => {
@@ -398,7 +373,7 @@
   });
   const css = `.ws-slots{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:0 14px}
     .rk .ws-slot{padding:6px;border:1px dashed var(--rk-line);border-radius:8px}
-    .rk .ws-slot img{display:block;width:100%;height:auto;margin:0;background:var(--rk-soft);border-radius:4px}
+    .rk .ws-small{display:block;width:100%;height:auto;margin:0;background:var(--rk-soft);border-radius:4px}
     .rk .ws-line{overflow:hidden;white-space:nowrap}.rk .ws-size{font-size:.85em;color:var(--rk-muted)}
     .ws-row{display:flex;flex-wrap:wrap;align-items:center;gap:.5rem;margin:.4rem 0}
     .rk .ws-file{position:relative;display:inline-flex;align-items:center;min-height:40px;padding:0 .8rem;margin:0}
@@ -443,7 +418,7 @@
     "The second-best answer. Checkerboard, 16 squares a side: do lines run on across their sides?",
     `The second-best answer. ${off}, its brightness fitted.`,
     ...data.pairs.map(({ name }) => `Not aligned yet: ${name}. ${off}.`));
-  SLOTS.forEach(preview);
+  SLOTS.forEach((slot) => preview(slot));
   report();
   say();
   example(0);
