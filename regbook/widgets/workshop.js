@@ -1,7 +1,8 @@
 // Two pictures of the reader, registered in the page. data: see regbook.widgets.workshop; shared: what spline.js gives;
 // call: what beside.js gives for pictures.js; compute: background.js with align.js, a function of what is to be told.
 (root, data, kit, shared, call, compute) => {
-  const el = kit.el, SLOTS = ["template", "reference"], NEEDED = 4.5, NEAR = 0.7, BLANK = 1.5;  // evidence; of the best one's; grey values
+  const el = kit.el, SLOTS = ["template", "reference"];
+  const NEEDED = 4.5, NEAR = 0.7, BLANK = 1.5;  // evidence; as a share of the best one's; grey values
   const state = { template: null, reference: null, mine: false, found: null, shown: "best", phase: "before", at: 0 };
 
   // ------------------------------------------------------------------ the map, in the pixels of both pictures
