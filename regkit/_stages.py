@@ -6,22 +6,62 @@ velocity N has any, all else is linear in w and z. At each stage, with the deriv
 by w, and λ that of the function by its output, λᵀ ∂²N[(D, I), (D, I)] is added up. That needs one
 pass forward with all p columns of D, and never a column of a Hessian.
 
+A product H v is the derivative of the gradient along v. With a dot for it, u = input, s = tanh a,
+λ the derivative by the slope k = W₂ s + b₂, and μ that by a = A u + t τ + b₁, a stage has
+
+    ȧ = A u̇ + Ȧ u + t τ̇ + ḃ₁,    ṡ = (1 − s²) ȧ,    k̇ = W₂ ṡ + Ẇ₂ s + ḃ₂,
+    μ = (1 − s²) W₂ᵀλ,    μ̇ = (1 − s²) (W₂ᵀλ̇ + Ẇ₂ᵀλ) − 2 s μ ȧ,    ū̇ = Aᵀμ̇ + Ȧᵀμ.
+
+u, s, λ and μ do not depend on v: they are kept, and a product is one pass forward and one back.
+
 A function of the end is told by its derivative there, one of the way by those by each slope, ``own``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+from regkit.operators import Operator, columnwise
 
 if TYPE_CHECKING:
     from regkit.flows import NeuralODE
 
 # The classical Runge-Kutta step: stage i begins at t + cᵢ Δt and z + cᵢ Δt k, with the k before it.
 _NODES, _SHARES = (0.0, 0.5, 0.5, 1.0), (1 / 6, 1 / 3, 1 / 3, 1 / 6)
+# So many points a time are small enough for a processor's cache; so many numbers are kept for products.
+_POINTS, _HELD = 1024, 2**25
+
+Weights = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+Adjoints = tuple[list[Tensor], list[Tensor]]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What the stages change by along a direction of w: dots, stage by stage.
+
+    weights: the direction; end: ż; inputs: u̇ (d, n); unders: ȧ (h, n); tanh: ṡ (h, n); slopes: k̇ (d, n).
+    """
+
+    weights: Weights
+    end: Tensor
+    inputs: list[Tensor]
+    unders: list[Tensor]
+    tanh: list[Tensor]
+    slopes: list[Tensor]
+
+
+@dataclass(frozen=True)
+class Second:
+    """A change, and the derivatives by all slopes (d, n) and unders (h, n) as they are without it."""
+
+    change: Change
+    slopes: list[Tensor]
+    unders: list[Tensor]
 
 
 class Stages:
@@ -32,16 +72,16 @@ class Stages:
 
     def __init__(self, flow: NeuralODE, w: Tensor, first: int, last: int, z: Tensor):
         self.dim, self.hidden, self.sizes = flow.dim, flow.hidden, flow.sizes
-        self.p, self.dt = len(w), 1 / flow.steps
+        self.p, self.dt, self.split = len(w), 1 / flow.steps, flow.weights
         self.weights, self.inputs, self.tanh, self.times = flow.weights(w), [], [], []
         in_space, in_time, b1, W2, b2 = self.weights
         for k in range(first, last):
             total, slope = z, z
             for node, share in zip(_NODES, _SHARES, strict=True):
-                u, t = (z + node * self.dt * slope if node else z), (k + node) * self.dt
-                s = torch.addmm(b1 + t * in_time, in_space, u).tanh()
+                u, t = z.add(slope, alpha=node * self.dt) if node else z, (k + node) * self.dt
+                s = torch.addmm(b1.add(in_time, alpha=t), in_space, u).tanh()
                 slope = torch.addmm(b2, W2, s)
-                total = total + share * self.dt * slope
+                total = total.add(slope, alpha=share * self.dt)
                 self.inputs.append(u)
                 self.tanh.append(s)
                 self.times.append(t)
@@ -57,11 +97,40 @@ class Stages:
         shares = self.tanh[0].new_tensor(_SHARES) * self.dt
         return shares.repeat(len(self.tanh) // 4)[:, None, None]
 
-    def pull(self, out: Tensor, own: Tensor | None, take: Callable[[int, Tensor, Tensor], None]) -> Tensor:
+    def changed(self, v: Tensor) -> Change:
+        """What all of it changes by along v (p,)."""
+        in_space, _, _, W2, _ = self.weights
+        space_dot, time_dot, b1_dot, W2_dot, b2_dot = weights = self.split(v)
+        start = torch.zeros_like(self.inputs[0])
+        found = inputs, unders, tanh, slopes = [], [], [], []
+        for k in range(0, len(self.times), 4):
+            here = total = start
+            for i, stage in enumerate(range(k, k + 4)):
+                u, s = self.inputs[stage], self.tanh[stage]
+                under = torch.addmm(b1_dot.add(time_dot, alpha=self.times[stage]), space_dot, u)
+                under = torch.addmm(under, in_space, here)
+                bent = torch.addcmul(under, under, s.square(), value=-1)
+                slope = torch.addmm(torch.addmm(b2_dot, W2_dot, s), W2, bent)
+                for kept, part in zip(found, (here, under, bent, slope), strict=True):
+                    kept.append(part)
+                total = total.add(slope, alpha=_SHARES[i] * self.dt)
+                if i < 3:
+                    here = start.add(slope, alpha=_NODES[i + 1] * self.dt)
+            start = total
+        return Change(weights, start, inputs, unders, tanh, slopes)
+
+    def pull(
+        self,
+        out: Tensor,
+        own: Tensor | None,
+        take: Callable[[int, Tensor, Tensor], None],
+        second: Second | None = None,
+    ) -> Tensor:
         """From the derivative by the end to that by the beginning, (d, n).
 
         ``take`` is given each stage's number, from the last to the first, and the derivatives by
-        its slope (d, n) and by what is under its tanh (h, n).
+        its slope (d, n) and by what is under its tanh (h, n). With ``second`` all these are what
+        they change by, and so are ``out`` and ``own``.
         """
         (in_space, _, _, W2, _), stage = self.weights, len(self.times)
         while stage:
@@ -73,19 +142,32 @@ class Stages:
                     slope = slope.add(by_input, alpha=_NODES[i + 1] * self.dt)
                 if own is not None:
                     slope = slope + own[stage]
-                under = torch.addcmul(through := W2.T @ slope, through, self.tanh[stage].square(), value=-1)
+                through, s = W2.T @ slope, self.tanh[stage]
+                if second is not None:
+                    through = torch.addmm(through, second.change.weights[3].T, second.slopes[stage])
+                under = torch.addcmul(through, through, s.square(), value=-1)
+                if second is not None:
+                    bent = s * second.unders[stage]
+                    under = torch.addcmul(under, bent, second.change.unders[stage], value=-2)
                 by_input = in_space.T @ under
+                if second is not None:
+                    by_input = torch.addmm(by_input, second.change.weights[0].T, second.unders[stage])
                 total = total + by_input
                 take(stage, slope, under)
             out = total
         return out
 
-    def back(self, out: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """From the derivative by the end: those by each stage's slope (S, d, n), and by what is under
-        its tanh (S, h, n)."""
+    def adjoints(self, out: Tensor, own: Tensor | None = None) -> Adjoints:
+        """From the derivative by the end: those by each stage's slope (d, n) and by what is under its
+        tanh (h, n)."""
         found = []
         self.pull(out, own, lambda stage, slope, under: found.append((slope, under)))
         slopes, unders = zip(*found[::-1], strict=True)
+        return list(slopes), list(unders)
+
+    def back(self, out: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """``adjoints`` of all stages, (S, d, n) and (S, h, n)."""
+        slopes, unders = self.adjoints(out, own)
         return torch.stack(slopes), torch.stack(unders)
 
     def first_layer(self) -> Tensor:
@@ -94,18 +176,24 @@ class Stages:
         t = torch.tensor(self.times, dtype=u.dtype, device=u.device)
         return torch.cat([u, t[:, None, None].expand_as(u[:, :1]), torch.ones_like(u[:, :1])], 1)
 
-    def gradient(self, out: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The derivatives by w (p,) and by the beginning (d, n)."""
+    def gradient(
+        self, out: Tensor, own: Tensor | None = None, second: Second | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The derivatives by w (p,) and by the beginning (d, n); with ``second`` what they change by."""
         by_space, by_time, by_b1, by_W2, by_b2 = (torch.zeros_like(part) for part in self.weights)
 
         def add(stage: int, slope: Tensor, under: Tensor) -> None:
             nonlocal by_space, by_time, by_b1, by_W2, by_b2
+            by_space = torch.addmm(by_space, under, self.inputs[stage].T)
+            by_W2 = torch.addmm(by_W2, slope, self.tanh[stage].T)
+            if second is not None:
+                by_space = torch.addmm(by_space, second.unders[stage], second.change.inputs[stage].T)
+                by_W2 = torch.addmm(by_W2, second.slopes[stage], second.change.tanh[stage].T)
             summed = under.sum(1, keepdim=True)
-            by_space, by_W2 = by_space + under @ self.inputs[stage].T, by_W2 + slope @ self.tanh[stage].T
-            by_time, by_b1 = by_time + self.times[stage] * summed, by_b1 + summed
+            by_time, by_b1 = by_time.add(summed, alpha=self.times[stage]), by_b1 + summed
             by_b2 = by_b2 + slope.sum(1, keepdim=True)
 
-        out = self.pull(out, own, add)
+        out = self.pull(out, own, add, second)
         first = torch.cat([by_space, by_time], 1)
         return torch.cat([part.reshape(-1) for part in (first, by_b1, by_W2, by_b2)]), out
 
@@ -185,3 +273,52 @@ def _mixed(M: Tensor, D: Tensor) -> Tensor:
         for j in range(1, len(row)):
             found[i].addcmul_(row[j], D[j])
     return found
+
+
+class Held(Operator):
+    """A symmetric operator p ← p at one w whose products go along paths, with their stages kept.
+
+    As many paths as fit into ``_HELD`` numbers are kept, others are computed anew for every
+    product. A subclass gives ``seed`` and ``product``, and calls ``hold`` when these can be asked.
+    """
+
+    def hold(self, flow: NeuralODE, w: Tensor, points: Tensor, curved: bool) -> None:
+        """Compute what products at w need; ``curved`` for those with second derivatives of the stages.
+
+        It is made here: made at its first use inside a derivative, it would not outlive that.
+        """
+        self.flow, self.at, self.points, self.curved = flow, w, points, curved
+        each = 4 * flow.steps * (flow.dim + flow.hidden) * (2 if curved else 1)
+        self._kept = [self._made(k) for k in range(0, min(len(points), _HELD // each), _POINTS)]
+
+    def seed(self, part: slice, stages: Stages) -> tuple[Tensor, Tensor | None]:
+        """The derivative of the function by the end (d, n), and those by the slopes, if any."""
+        raise NotImplementedError
+
+    def product(self, v: Tensor) -> Tensor:
+        """A v."""
+        raise NotImplementedError
+
+    def _made(self, k: int) -> tuple[slice, Stages, Adjoints | None]:
+        part = slice(k, k + _POINTS)
+        stages = self.flow._stages(self.at, self.points[part])
+        return part, stages, stages.adjoints(*self.seed(part, stages)) if self.curved else None
+
+    def parts(self) -> Iterator[tuple[slice, Stages, Adjoints | None]]:
+        """Which points, their stages, and the derivatives by these for a curved operator."""
+        yield from self._kept
+        for k in range(len(self._kept) * _POINTS, len(self.points), _POINTS):
+            yield self._made(k)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(p, p)."""
+        return len(self.at), len(self.at)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """A x."""
+        return columnwise(self.product)(x)
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Aᵀ y = A y."""
+        return self.forward(y)

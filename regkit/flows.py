@@ -1,11 +1,13 @@
-"""Transformations that are flows: their gradient in little memory, their Jacobian and Hessian by hand.
+"""Transformations that are flows: their gradient in little memory, all derivatives by hand.
 
 A flow takes many steps one after the other. Reverse mode keeps what every step has computed: its
 memory grows with the number of steps. But each step can be repeated from the point where it
-began. So a few such points are kept, at eighths of the way, then at eighths of the last eighth, …;
-for K steps that is one point for every log₈ K eighths, and what a few steps compute.
+began. So a point is kept at the beginning of every stretch of a few steps, and what is between is
+computed anew, one stretch at a time; of many stretches only every so many keep their points.
 
     z₀ → z₁ → … → z_K,    z̄ₖ = (∂zₖ₊₁/∂zₖ)ᵀ z̄ₖ₊₁,    w̄ = Σₖ (∂zₖ₊₁/∂w)ᵀ z̄ₖ₊₁
+
+Products with the Hessian are taken many times at one w: what does not depend on the vector is kept.
 
 Source:
     Griewank & Walther (2000), https://doi.org/10.1145/347837.347846
@@ -22,69 +24,61 @@ import torch
 from torch import Tensor
 
 from regkit._require import points_tensor, require
-from regkit._stages import Stages
+from regkit._stages import _POINTS, Held, Second, Stages
 from regkit.grid import Grid
 from regkit.motions import Motion
-from regkit.operators import Hessian, Jacobian
+from regkit.operators import Blocks, Diagonal, Jacobian, Operator
 from regkit.transforms import Transform, _checked_center, _tensor_of
 
-# Between two points that are kept, so many are kept when the way between them is gone back.
-_PARTS = 8
-# Of so many steps of a flow all is kept, and so many points a time are small enough for a processor's cache.
-_KEPT, _POINTS = 10, 1024
+# So many points are kept at most on the way between two that are kept; of the paper's steps everything.
+_PARTS, _WHOLE = 32, 9
 
-
-Several = Callable[[Tensor, int, int, Tensor, Tensor], tuple[Tensor, Tensor]]
+Back = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 def pulled_back(
-    step: Callable[[Tensor, int, Tensor], Tensor],
+    stretch: Callable[[Tensor, int, int, Tensor], tuple[Tensor, Back]],
     w: Tensor,
     z: Tensor,
     steps: int,
     out: Tensor,
-    several: Several | None = None,
-    most: int = 1,
+    whole: int = 1,
 ) -> tuple[Tensor, Tensor]:
-    """Reverse mode through zₖ₊₁ = step(w, k, zₖ), which keeps few of the zₖ.
+    """Reverse mode through z₀ → z₁ → … → z_K, which keeps few of the zₖ.
 
-    Every step is computed about log₈ K + 1 times. torch.func.jvp of this function is a product with
-    the second derivative.
+    Up to ``whole`` steps are one stretch. Of more, the points are kept where stretches begin, and
+    every step is computed twice; of more than 32 stretches one point for 32 of them, and so on.
 
     Args:
-        step: (w, k, z) ↦ z one step later.
+        stretch: (w, a, b, zₐ) ↦ z_b, and z̄_b ↦ (w̄, z̄ₐ); as ``torch.func.vjp`` returns the two.
         w (p,): the parameters.
         z (any shape): z₀.
         steps: how many there are, K.
         out (as z): z̄_K, the derivative of a function by z_K.
-        several: (w, a, b, zₐ, z̄_b) ↦ what this function returns, for the steps from a to b; None
-            for torch.func and one step.
-        most: how many steps it is given at one time, at most.
+        whole: how many steps are given to ``stretch`` at one time, at most.
 
     Returns:
         Its derivatives by w, (p,), and by z₀, of the shape of z.
 
     Example:
-        >>> grow = lambda w, k, z: z + w[0] * z
+        >>> def grow(w, a, b, z):
+        ...     return torch.func.vjp(lambda w, z: (1 + w[0]) ** (b - a) * z, w, z)
         >>> one = torch.ones(1, dtype=torch.float64)
         >>> pulled_back(grow, one, one, 10, one)  # z₁₀ = (1 + w)¹⁰ z₀
         (tensor([5120.], dtype=torch.float64), tensor([1024.], dtype=torch.float64))
     """
 
-    def single(w: Tensor, first: int, last: int, z: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.func.vjp(lambda w, z: step(w, first, z), w, z)[1](out)
-
-    leaf = several or single
-
     def back(first: int, last: int, z: Tensor, out: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-        if last - first <= most:
-            change, out = leaf(w, first, last, z, out)
+        if last - first <= whole:
+            change, out = stretch(w, first, last, z)[1](out)
             return total + change, out
-        marks = sorted({first + (last - first) * part // _PARTS for part in range(_PARTS)})
-        kept = [z]
+        size = whole
+        while last - first > _PARTS * size:
+            size *= _PARTS
+        marks, kept = range(first, last, size), [z]
         for a, b in itertools.pairwise(marks):
-            for k in range(a, b):
-                z = step(w, k, z)
+            for k in range(a, b, whole):
+                z = stretch(w, k, min(k + whole, b), z)[0]
             kept.append(z)
         for a, b in zip(reversed(marks), reversed([*marks[1:], last]), strict=True):
             total, out = back(a, b, kept.pop(), out, total)
@@ -112,19 +106,33 @@ class FlowMotion(Motion):
         """y point by point, (n·d,)."""
         return self(w).reshape(-1)
 
-    def second(self, w: Tensor, g: Tensor) -> Hessian:
-        """Σᵢ gᵢᵀ ∂²yᵢ/∂w² as an operator p ← p: forward mode through ``pulled_back``."""
-        return Hessian(lambda v: self.chain_gradient(v, g), w)
+    def second(self, w: Tensor, g: Tensor) -> Operator:
+        """Σᵢ gᵢᵀ ∂²yᵢ/∂w² as an operator p ← p."""
+        return _FlowCurvature(self, w, None, None, g)
+
+    def bent(
+        self, w: Tensor, C: Operator, slopes: Tensor, H: Tensor | None = None, g: Tensor | None = None
+    ) -> Operator:
+        """As ``Motion.bent``: a product is one pass forward and one back, over stages that are kept."""
+        if type(C) is Diagonal and slopes.shape[1] == 1:
+            slope = slopes[:, 0]
+            local = (C.entries[:, None] * slope)[:, :, None] * slope[:, None]
+            return _FlowCurvature(self, w, local if H is None else local + H, None, g)
+        G = Blocks(slopes)
+        return _FlowCurvature(self, w, H, G.T @ C @ G, g)
 
     def chain_gradient(self, w: Tensor, g: Tensor) -> Tensor:
         """Σᵢ gᵢᵀ ∂yᵢ/∂w, (p,)."""
-        flow = self.transform
+        flow, total = self.transform, torch.zeros_like(w)
 
-        def several(w: Tensor, first: int, last: int, z: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
-            return Stages(flow, w, first, last, z).gradient(out)
+        def stretch(w: Tensor, first: int, last: int, z: Tensor) -> tuple[Tensor, Back]:
+            stages = Stages(flow, w, first, last, z)
+            return stages.end, stages.gradient
 
-        z, out = flow.begin(w, self.points), flow.unit * g.T
-        return pulled_back(flow.step, w, z, flow.steps, out, several, _KEPT)[0]
+        for x, part in zip(self.points.split(_POINTS), g.split(_POINTS), strict=True):
+            out = flow.unit * part.T
+            total = total + pulled_back(stretch, w, flow.begin(w, x), flow.steps, out, _WHOLE)[0]
+        return total
 
     def chain_rows(self, w: Tensor, g: Tensor) -> Tensor:
         """Rows gᵢᵀ ∂yᵢ/∂w, (n, p): one pass back, whatever p is."""
@@ -173,6 +181,49 @@ class FlowJacobian(Jacobian):
         if y.ndim > 1:
             return torch.stack([self.adjoint(column) for column in y.T], dim=1)
         return self.motion.chain_gradient(self.at, y.reshape(self.motion.points.shape))
+
+
+class _FlowCurvature(Held):
+    """Σᵢ (∂yᵢ/∂w)ᵀ Mᵢ ∂yᵢ/∂w + Yᵀ R Y + gᵢᵀ ∂²yᵢ/∂w², with Y = ∂y/∂w, for M (n, d, d) and any operator R.
+
+    What belongs to a point alone is one pass forward and one back, the derivative of the gradient
+    with the derivative of g by y; R needs all points, and another pass back.
+    """
+
+    def __init__(self, motion: FlowMotion, w: Tensor, M: Tensor | None, R: Operator | None, g: Tensor | None):
+        self.motion, self.M, self.R, self.g = motion, M, R, g
+        self.hold(motion.transform, w, motion.points, g is not None)
+
+    def seed(self, part: slice, stages: Stages) -> tuple[Tensor, None]:
+        """g, in the unit of the flow."""
+        return self.flow.unit * self.g[part].T, None
+
+    def product(self, v: Tensor) -> Tensor:
+        """A v."""
+        total, unit, ends = torch.zeros_like(v), self.flow.unit, []
+        for part, stages, adjoints in self.parts():
+            change = stages.changed(v)
+            y = unit * change.end.T
+            out = torch.zeros_like(y) if self.M is None else torch.einsum("nij,nj->ni", self.M[part], y)
+            second = Second(change, *adjoints) if adjoints else None
+            total = total + stages.gradient(unit * out.T, None, second)[0]
+            ends.append(y)
+        if self.R is None:
+            return total
+        out = self.R.forward(torch.cat(ends).reshape(-1)).reshape(self.points.shape)
+        for part, stages, _ in self.parts():
+            total = total + stages.gradient(unit * out[part].T)[0]
+        return total
+
+    def dense(self, like: Tensor) -> Tensor:
+        """All entries (p, p), of the type and on the device of ``like``: one pass forward for all columns."""
+        n, d = self.points.shape
+        M = self.points.new_zeros(n, d, d) if self.M is None else self.M
+        total = self.motion.chain_hessian(self.at, M, self.g)
+        if self.R is not None:
+            Y = self.motion.derivative(self.at).dense(like)
+            total = total + Y.T @ (self.R @ Y)
+        return total.to(like)
 
 
 @dataclass(frozen=True)

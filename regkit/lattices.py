@@ -236,7 +236,9 @@ class LatticeMotion(Motion):
         """Σᵢ gᵢᵀ ∂yᵢ/∂w, (p,)."""
         return product(transposed(self.bases), g.T.reshape(-1, *self.shape)).reshape(-1)
 
-    def bent(self, w: Tensor, C: Operator, slopes: Tensor, H: Tensor | None = None) -> Operator:
+    def bent(
+        self, w: Tensor, C: Operator, slopes: Tensor, H: Tensor | None = None, g: Tensor | None = None
+    ) -> Operator:
         """As ``Motion.bent``; for a diagonal C component by component, as the lattice has them."""
         if type(C) is not Diagonal or slopes.shape[1] > 1:
             return super().bent(w, C, slopes, H)

@@ -68,18 +68,21 @@ class Motion:
         """Σᵢ gᵢᵀ ∂yᵢ/∂w, (p,), for g (n, d): one product with the adjoint."""
         return self.derivative(w).adjoint(g.reshape(-1))
 
-    def bent(self, w: Tensor, C: Operator, slopes: Tensor, H: Tensor | None = None) -> Operator:
-        """(∂y/∂w)ᵀ (GᵀCG + H) ∂y/∂w as an operator p ← p: the matrix is never formed.
+    def bent(
+        self, w: Tensor, C: Operator, slopes: Tensor, H: Tensor | None = None, g: Tensor | None = None
+    ) -> Operator:
+        """(∂y/∂w)ᵀ (GᵀCG + H) ∂y/∂w + Σᵢ gᵢᵀ ∂²yᵢ/∂w² as an operator p ← p: no matrix is formed.
 
         Args:
             w (p,): the parameters.
             C: an operator of k values a point, read point by point.
             slopes (n, k, d): G, their derivatives in y.
             H (n, d, d): a matrix for every point; None for 0.
+            g (n, d): of the second derivatives; None for 0.
         """
-        Y, G = self.derivative(w), Blocks(slopes)
-        inner = G.T @ C @ G
-        return Y.T @ (inner if H is None else inner + Blocks(H)) @ Y
+        Y, G, second = self.derivative(w), Blocks(slopes), None if g is None else self.second(w, g)
+        inner = G.T @ C @ G if H is None else G.T @ C @ G + Blocks(H)
+        return Y.T @ inner @ Y if second is None else Y.T @ inner @ Y + second
 
     def chain_hessian(self, w: Tensor, H: Tensor, g: Tensor | None = None) -> Tensor:
         """Σᵢ (∂yᵢ/∂w)ᵀ Hᵢ ∂yᵢ/∂w + gᵢᵀ ∂²yᵢ/∂w², (p, p), for H (n, d, d). Without g: the first term."""

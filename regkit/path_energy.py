@@ -25,10 +25,10 @@ import torch
 from torch import Tensor
 
 from regkit._require import require
-from regkit._stages import Stages
-from regkit.flows import _POINTS, NeuralODE
+from regkit._stages import _POINTS, Held, Second, Stages
+from regkit.flows import NeuralODE
 from regkit.grid import Grid
-from regkit.operators import Operator, columnwise
+from regkit.operators import Operator
 from regkit.problems import Kind
 from regkit.regularizers import Regulariser
 
@@ -88,7 +88,8 @@ class PathEnergy(Regulariser):
         """λ∇S(w), (p,): one pass back."""
         total = torch.zeros_like(w)
         for part in self._paths(w):
-            total = total + self._pulled(part, part.slopes())
+            own = self._by_slopes(part, part.slopes())
+            total = total + part.gradient(torch.zeros_like(part.end), own)[0]
         return total
 
     def hessian(self, w: Tensor, kind: Kind = "exact") -> Operator:
@@ -97,55 +98,44 @@ class PathEnergy(Regulariser):
 
     def _paths(self, w: Tensor) -> Iterator[Stages]:
         """What the stages compute, for some paths at a time."""
-        for x in self._starts(w):
+        for x in self._starts(w).split(_POINTS):
             yield self.transform._stages(w, x)
 
-    def _starts(self, w: Tensor) -> tuple[Tensor, ...]:
-        """Where the paths begin, some at a time, (n, d) of the type and on the device of w."""
-        return self.grid.points(w.dtype, w.device).split(_POINTS)
+    def _starts(self, w: Tensor) -> Tensor:
+        """Where the paths begin, (n, d) of the type and on the device of w."""
+        return self.grid.points(w.dtype, w.device)
 
-    def _pulled(self, part: Stages, change: Tensor) -> Tensor:
-        """λω Σᵢ Σₛ βₛ (∂vᵢₛ/∂w)ᵀ ℓ cᵢₛ, (p,), for c (S, d, n)."""
-        return part.gradient(torch.zeros_like(part.end), self.weight * part.shares() * change)[0]
+    def _by_slopes(self, part: Stages, slopes: Tensor) -> Tensor:
+        """λωℓ² βₛ times ``slopes`` (S, d, n): of the velocity itself the derivatives by it."""
+        return self.weight * part.shares() * slopes
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class _Curvature(Operator):
-    """The Hessian of a ``PathEnergy`` at one w: products in forward mode, all entries by hand."""
+class _Curvature(Held):
+    """The Hessian of a ``PathEnergy`` at one w: products, and all entries."""
 
-    energy: PathEnergy
-    at: Tensor
-    exact: bool
+    def __init__(self, energy: PathEnergy, w: Tensor, exact: bool):
+        self.energy = energy
+        self.hold(energy.transform, w, energy._starts(w), exact)
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(p, p)."""
-        return len(self.at), len(self.at)
+    def seed(self, part: slice, stages: Stages) -> tuple[Tensor, Tensor]:
+        """Nothing by the end, and what the energy changes by with each slope."""
+        return torch.zeros_like(stages.end), self.energy._by_slopes(stages, stages.slopes())
 
-    def forward(self, x: Tensor) -> Tensor:
-        """A x."""
-        return columnwise(self._product)(x)
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        """Aᵀ y = A y."""
-        return self.forward(y)
+    def product(self, v: Tensor) -> Tensor:
+        """A v."""
+        total = torch.zeros_like(v)
+        for _, stages, adjoints in self.parts():
+            change = stages.changed(v)
+            own = self.energy._by_slopes(stages, torch.stack(change.slopes))
+            second = Second(change, *adjoints) if adjoints else None
+            total = total + stages.gradient(torch.zeros_like(stages.end), own, second)[0]
+        return total
 
     def dense(self, like: Tensor) -> Tensor:
         """All entries (p, p), of the type and on the device of ``like``: one pass forward for all columns."""
         weight, total = self.energy.weight, self.at.new_zeros(self.shape)
-        for part in self.energy._paths(self.at):
-            shares, end = weight * part.shares(), torch.zeros_like(part.end)
-            out, own = (end, shares * part.slopes()) if self.exact else (None, None)
-            total = total + part.hessian(end.expand(len(end), *end.shape), out, own, shares.flatten())
+        for part, stages, adjoints in self.parts():
+            shares, end = weight * stages.shares(), torch.zeros_like(stages.end)
+            out, own = self.seed(part, stages) if adjoints else (None, None)
+            total = total + stages.hessian(end.expand(len(end), *end.shape), out, own, shares.flatten())
         return total.to(like)
-
-    def _product(self, v: Tensor) -> Tensor:
-        if self.exact:
-            return torch.func.jvp(self.energy.gradient, (self.at,), (v,))[1]
-        energy, total = self.energy, torch.zeros_like(v)
-        for x in energy._starts(self.at):
-            change = torch.func.jvp(lambda w, x=x: energy.transform._stages(w, x).slopes(), (self.at,), (v,))[
-                1
-            ]
-            total = total + energy._pulled(energy.transform._stages(self.at, x), change)
-        return total

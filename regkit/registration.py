@@ -369,13 +369,12 @@ class Evaluation:
         problem, exact = self.objective.problem, not _gauss_newton(kind)
         if exact and len(self.template) < 3:
             return self.objective.point(self.w, 2).curvature(kind)
-        C, motion, H, second = problem.measure.curvature(*self.images, kind), problem.motion, None, None
+        C, second = problem.measure.curvature(*self.images, kind), (None, None)
         if exact:
-            H, second = self.spread(self.first, 2), motion.second(self.w, self.spread(self.first, 1))
+            second = self.spread(self.first, 2), self.spread(self.first, 1)
         slopes = torch.stack([image[1] for image in (self.template, self.cover) if image], 1)
-        parts = [second, None if problem.regulariser is None else problem.regulariser.hessian(self.w, kind)]
-        start = motion.bent(self.w, C, slopes, H)
-        return sum((part for part in parts if part is not None), start=start)
+        curvature, regulariser = problem.motion.bent(self.w, C, slopes, *second), problem.regulariser
+        return curvature if regulariser is None else curvature + regulariser.hessian(self.w, kind)
 
 
 def _autodiff(method: Method) -> bool:

@@ -166,27 +166,27 @@ def costs_over_p(sides: Sequence[int] = SIDES, size: int = 128) -> dict[int, dic
     return found
 
 
-def own_products(sides: Sequence[int] = (47,), size: int = 128) -> dict[int, tuple[float, float]]:
+def own_products(transform: Transform, w: torch.Tensor, size: int = 128) -> tuple[float, float]:
     """Products with the exact Hessian by regkit, in gradients: the first with all it needs, and one more."""
-    pair, found = data.bent_hands_phantom(size), {}
-    for cells in sides:
-        free = FreeForm(Grid(pair.grid.extent, (cells, cells)))
-        problem = Registration(pair.template, pair.reference, pair.grid, free, outside=0.0).at(THETA)
-        w = free.identity()
-        v, curvature = torch.ones_like(w), problem.point(w, 2).curvature("exact")
-        first = price(lambda: problem.point(w, 2).curvature("exact") @ v)  # noqa: B023
-        _ = curvature @ v
-        another = price(lambda: curvature @ v)  # noqa: B023
-        gradient = price(problem.gradient, w)
-        found[free.parameters] = first / gradient, another / gradient
-    return found
+    pair = data.bent_hands_phantom(size)
+    problem = Registration(pair.template, pair.reference, pair.grid, transform, outside=0.0).at(THETA)
+    v, curvature = torch.ones_like(w), problem.point(w, 2).curvature("exact")
+    first = price(lambda: problem.point(w, 2).curvature("exact") @ v)
+    _ = curvature @ v
+    another, gradient = price(lambda: curvature @ v), price(problem.gradient, w)
+    return first / gradient, another / gradient
+
+
+def off_the_start(flow: NeuralODE) -> torch.Tensor:
+    """Parameters near those of the identity, where all 50 of them count."""
+    draw = torch.Generator().manual_seed(0)
+    return flow.identity() + 0.01 * torch.randn(flow.parameters, generator=draw, dtype=torch.float64)
 
 
 def costs_of_a_flow(size: int = 32) -> dict[str, float]:
     """``costs`` of the paper's neural ODE with 50 parameters, at the size of its Table 1."""
     flow = flow_of(9)
-    noise = torch.randn(flow.parameters, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    return costs(flow, data.hands_phantom(size), flow.identity() + 0.01 * noise)
+    return costs(flow, data.hands_phantom(size), off_the_start(flow))
 
 
 def products(alpha: float = 1e-2, sides: Sequence[int] = SIDES, rtol: float = 1e-2) -> dict[int, tuple]:

@@ -217,30 +217,31 @@ def test_claim_a_flow_is_not_folded_but_its_steps_are():
 
 
 def test_claim_kept_points_bound_the_memory():
-    """Points that are alive at a time, and steps that are computed, counted in the step itself."""
+    """Points that are alive at a time, and steps that are computed, counted in the steps themselves."""
     counts = {}
-    for steps in (27, 243):
+    for steps in (27, 243, 2187):
         alive, most, calls = weakref.WeakSet(), 0, 0
 
-        def step(w, k, z, alive=alive):
+        def stretch(w, a, b, z, alive=alive):
             nonlocal most, calls
-            calls += 1
-            z = z + w[0] * z / 100
-            if not torch._C._functorch.is_functorch_wrapped_tensor(z):
-                alive.add(z)
-                most = max(most, len(alive))
-            return z
+            calls += b - a
+            z = z * (1 + w[0]) ** (b - a)
+            alive.add(z)
+            most = max(most, len(alive))
+            return z, lambda out, z=z: ((b - a) * (out @ z)[None] / (1 + w[0]), out * (1 + w[0]) ** (b - a))
 
-        w, z = torch.ones(1, dtype=torch.float64), torch.ones(3, dtype=torch.float64)
-        pulled_back(step, w, z, steps, z)
+        w, z = torch.full((1,), 0.01, dtype=torch.float64), torch.ones(3, dtype=torch.float64)
+        slope, _ = pulled_back(stretch, w, z, steps, z, 9)
+        assert math.isclose(slope, 3 * steps * 1.01 ** (steps - 1), rel_tol=1e-9)
         counts[steps] = most, calls / steps
-    assert counts[243][0] <= counts[27][0] + 10 and counts[243][0] < 30
-    assert all(work < math.log(steps, 8) + 1.5 for steps, (_, work) in counts.items())
+    assert counts[27][0] <= 5 and counts[243][0] <= 30 and counts[2187][0] <= 45
+    assert counts[27][1] <= 2 and counts[243][1] <= 2 and counts[2187][1] <= 3
     # and the bytes of the record: nine times the steps
     memory = experiments.recorded()["memory"]
     assert memory["243"]["plain"] > 7 * memory["27"]["plain"]
-    assert max(kept["few"] for kept in memory.values()) < 2 * memory["243"]["few"] < memory["9"]["plain"]
-    assert memory["243"]["few"] < 1.5 * memory["27"]["few"] < 0.15 * memory["27"]["plain"]
+    few = [memory[str(steps)]["few"] for steps in (3, 9, 27, 81, 243)]
+    assert few == sorted(few) and few[-1] < 1.3 * few[1]
+    assert few[-1] < 0.5 * memory["9"]["plain"] and few[2] < 0.15 * memory["27"]["plain"]
 
 
 def test_claim_in_space_the_same_call_does_it():

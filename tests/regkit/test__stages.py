@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
+from regkit import _stages
 from regkit._stages import Stages
-from regkit.checks import taylor_test
+from regkit.checks import adjoint_test, taylor_test
 from regkit.data import hands_phantom
+from regkit.distances import NCC, SSD
 from regkit.flows import NeuralODE
 from regkit.motions import Motion
+from regkit.operators import Diagonal, Matrix
 from regkit.registration import Registration
 
 flows = pytest.mark.parametrize(
@@ -64,3 +67,41 @@ def test_a_registration_has_the_derivatives_of_torch_func(random):
     w = flow.identity() + 0.1 * random(50)
     for kind in (objective.gradient, objective.jacobian, objective.hessian):
         assert apart(kind(w), kind(w, method="autodiff")) < 1e-10
+
+
+@flows
+@pytest.mark.parametrize("held", [0, 2**25])
+def test_products_are_those_of_the_matrices(flow, held, random, monkeypatch):
+    """With stages that are kept, and with none; for a matrix at each point, and one between points."""
+    monkeypatch.setattr(_stages, "_POINTS", 4)
+    monkeypatch.setattr(_stages, "_HELD", held)
+    n, d, p = 7, flow.dim, flow.parameters
+    w, x, g, H, slopes = (
+        0.5 * random(p), random(n, d), random(n, d), random(n, d, d), random(n, 1, d),
+    )  # fmt: skip
+    H, C, between = H + H.mT, Diagonal(random(n)), random(n, n)
+    ours, known = flow.on(x), Motion(flow, x)
+    assert apart(ours.second(w, g).dense(w), known.second(w, g).dense(w)) < 1e-12
+    for inner in (C, Matrix(between + between.T)):
+        for more in ((None, None), (H, None), (None, g), (H, g)):
+            mine, other = (motion.bent(w, inner, slopes, *more) for motion in (ours, known))
+            expected, columns = other.dense(w), random(p, 2)
+            assert apart(mine.dense(w), expected) < 1e-12
+            assert apart(mine @ columns, expected @ columns) < 1e-12
+            assert adjoint_test(mine.forward, mine.adjoint, w) < 1e-12
+
+
+@pytest.mark.parametrize("distance", [SSD(), NCC()], ids=str)
+@pytest.mark.parametrize("outside", [0.0, "overlap"])
+def test_a_product_of_a_registration_is_that_of_torch_func(distance, outside, random):
+    """One pass forward and one back, and for distances between points another back."""
+    pair = hands_phantom(8)
+    flow = NeuralODE(hidden=3, steps=2, center=(10.0, 12.5), unit=5.0)
+    problem = Registration(pair.template, pair.reference, pair.grid, flow, distance, outside=outside)
+    objective, w = problem.at(1e-3), flow.identity() + 0.1 * random(flow.parameters)
+    v = random(flow.parameters)
+    product = torch.func.jvp(torch.func.grad(objective.loss), (w,), (v,))[1]
+    curvature = objective.point(w).curvature()
+    assert apart(curvature @ v, product) < 1e-10
+    assert apart(torch.func.vmap(curvature.forward, 1, 1)(torch.stack([v, w], 1))[:, 0], product) < 1e-10
+    assert torch.func.jvp(curvature.forward, (w,), (v,))[1].sub(product).norm() < 1e-10 * product.norm()

@@ -123,15 +123,25 @@ def test_registration_with_a_neural_ode(random):
     assert torch.linalg.det(by_point).min() > 0
 
 
-@pytest.mark.parametrize("steps", [1, 2, 7, 8, 9, 64, 65, 100])
+@pytest.mark.parametrize("steps", [1, 2, 9, 10, 11, 33, 65, 100])
 def test_points_that_are_kept_change_nothing(steps, random):
-    """Against reverse mode with everything kept, for numbers of steps that eighths do and do not divide."""
+    """Against reverse mode with everything kept, for numbers of steps that stretches do and do not divide."""
     flow = NeuralODE(hidden=4, steps=steps, unit=2.0)
     w, x, g = 0.5 * random(flow.parameters), random(6, 2), random(6, 2)
     known = torch.func.vjp(flow, w, x)[1](g)
-    found = pulled_back(flow.step, w, flow.begin(w, x), steps, flow.unit * g.T)
-    assert (found[0] - known[0]).norm() < 1e-12 * known[0].norm()
-    assert (found[1].T / flow.unit - known[1]).norm() < 1e-12 * known[1].norm()
+
+    def stretch(w, a, b, z):
+        def walk(w, z):
+            for k in range(a, b):
+                z = flow.step(w, k, z)
+            return z
+
+        return torch.func.vjp(walk, w, z)
+
+    for whole in (1, 3, 10):
+        found = pulled_back(stretch, w, flow.begin(w, x), steps, flow.unit * g.T, whole)
+        assert (found[0] - known[0]).norm() < 1e-12 * known[0].norm()
+        assert (found[1].T / flow.unit - known[1]).norm() < 1e-12 * known[1].norm()
     Y = flow.on(x).derivative(w)
     assert adjoint_test(Y.forward, Y.adjoint, random(len(w))) < 1e-12
     columns = random(12, 2)
@@ -140,7 +150,7 @@ def test_points_that_are_kept_change_nothing(steps, random):
 
 def test_no_step_is_no_change(random):
     w, z = random(3), random(2, 4)
-    change, out = pulled_back(lambda w, k, z: z, w, z, 0, z)
+    change, out = pulled_back(None, w, z, 0, z)
     assert not change.any() and torch.equal(out, z)
 
 
@@ -156,15 +166,16 @@ def peak(compute) -> float:
 
 
 def test_memory_does_not_grow_with_the_steps(random):
-    """Ten times as many steps: reverse mode takes about ten times as much, this hardly more."""
+    """Ten times as many steps: reverse mode takes about ten times as much, this little more, never less."""
     x, held = random(1000, 2), {}
-    for steps in (9, 90):
+    for steps in (3, 9, 12, 90):
         flow = NeuralODE(steps=steps, unit=2.0)
         w, motion = flow.identity(), flow.on(x)
         plain = lambda v, flow=flow: flow(v, x).square().sum()  # noqa: E731
         held[steps] = (
-            peak(lambda f=plain, w=w: torch.func.grad(f)(w)),
+            peak(lambda f=plain, w=w: torch.func.grad(f)(w)) if steps in (9, 90) else None,
             peak(lambda m=motion, w=w: m.chain_gradient(w, 2 * m(w))),
         )
     assert held[90][0] > 7 * held[9][0]
-    assert held[90][1] < 1.5 * held[9][1] and held[90][1] < held[9][0]
+    few = [kept for _, kept in held.values()]
+    assert few[0] < few[1] < 1.2 * few[2] and few[1] < few[3] < 1.2 * few[1] and few[3] < held[9][0]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
-from regkit import path_energy
+from regkit import _stages, path_energy
 from regkit.checks import adjoint_test, taylor_test
 from regkit.data import hands_phantom
 from regkit.flows import NeuralODE
@@ -70,9 +70,12 @@ def test_no_way_is_shorter_than_the_straight_one(energy, random):
 
 
 @each
-@pytest.mark.parametrize("points", [2, 1024])
-def test_derivatives_of_the_path_energy(energy, points, random, monkeypatch):
-    monkeypatch.setattr(path_energy, "_POINTS", points)
+@pytest.mark.parametrize(("points", "held"), [(2, 0), (2, 600), (1024, 2**25)])
+def test_derivatives_of_the_path_energy(energy, points, held, random, monkeypatch):
+    """With all stages kept, with none, and with some."""
+    monkeypatch.setattr(_stages, "_HELD", held)
+    for module in (path_energy, _stages):
+        monkeypatch.setattr(module, "_POINTS", points)
     w, v = 0.5 * random(energy.transform.parameters), random(energy.transform.parameters)
     v /= v.norm()
     first, second = torch.func.grad(energy.value)(w), torch.func.hessian(energy.value)(w)
@@ -96,7 +99,7 @@ def test_derivatives_of_the_path_energy(energy, points, random, monkeypatch):
         columns = random(len(w), 2)
         product = operator.dense(w) @ columns
         assert torch.allclose(operator @ columns, product, atol=1e-11 * float(product.abs().max()))
-        assert adjoint_test(operator.forward, operator.adjoint, v) < 1e-10
+        assert adjoint_test(operator.forward, operator.adjoint, v) < 1e-12
 
 
 RUNS = {
