@@ -201,7 +201,7 @@ class SmoothingBasis:
         """The spline's coefficients c(θ) = ⊗V · Π 1/(1 + θμ) · ⊗VᵀBᵀ · T.
 
         Args:
-            theta (a number ≥ 0, without a unit: lengths count in cells): how much to smooth.
+            theta (a number ≥ 0): how much to smooth; it has no unit, since lengths count in cells.
                 With 0 the spline interpolates the image.
 
         Returns:

@@ -99,6 +99,7 @@ def test_names_every_argument(thing):
     method = not inspect.isclass(thing) and "." in getattr(thing, "__qualname__", ".")
     if (listed and taken) or (len(taken) >= 2 and not method):
         assert list(listed) == list(taken)
+    assert not [name for name, shape in listed.items() if ":" in shape], "a page ends the brackets there"
     for name, annotation in taken.items():
         if listed and str(annotation).startswith(("torch.Tensor", "Tensor")):
             assert listed[name], f"expected the shape of {name} in brackets after its name"

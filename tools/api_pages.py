@@ -24,6 +24,7 @@ from sphinx.application import Sphinx
 _SECTION = re.compile(r"(Args|Returns|Raises|Example|Source):$")
 _COLUMNS = re.compile(r"\S {3,}\S")
 _KEPT = re.compile(r"(``.+?``|https?://\S+)")  # code and addresses
+_LETTER = re.compile(r"(?<!\S)([A-Za-z])\.$")  # "w." alone would begin a list that counts w, x, y
 _LIST_IN_SIGNATURE = re.compile(r'<dl>\n((?:<dd><em class="sig-param">.*?</dd>\n)+)</dl>\n')
 
 
@@ -63,7 +64,8 @@ def _linked(code: str) -> str:
 def _plain(line: str) -> str:
     """``line`` with nothing in it that reStructuredText would take for its own, but code and addresses."""
     parts = enumerate(_KEPT.split(line))
-    return "".join(_linked(part) if k % 2 else re.sub(r"([\\*|_`])", r"\\\1", part) for k, part in parts)
+    plain = "".join(_linked(part) if k % 2 else re.sub(r"([\\*|_`])", r"\\\1", part) for k, part in parts)
+    return _LETTER.sub(r"\1\\.", plain)
 
 
 def restructured(docstring: str) -> list[str]:
@@ -74,7 +76,7 @@ def restructured(docstring: str) -> list[str]:
         if heading := _SECTION.match(lines[0]):
             section = heading[1]
         if section is None and any(line[:4].isspace() or _COLUMNS.search(line) for line in lines):
-            result += [".. code-block:: none", "", *(f"    {line}" for line in lines), ""]
+            result += [".. code-block:: none", "", *(f"    {line}".replace("``", "") for line in lines), ""]
         else:
             result += [*(lines if section == "Example" else map(_plain, lines)), ""]
     return result

@@ -15,6 +15,15 @@ from tools import downloads, executed, folds, launch, references, sections, slid
 from tools.chapters import lessons
 from tools.toc import ROOT
 
+# A browser may end a line between a formula and the comma or bracket that it touches.
+_FORMULA = re.compile(r'([(“]*)(<span class="math notranslate nohighlight">[^<]*</span>)([.,;:!?)”’-]*)')
+
+
+def together(body: str) -> str:
+    """A page whose formulas keep the signs that they touch on their line."""
+    parts = r'<span class="together">\1\2\3</span>'
+    return _FORMULA.sub(lambda found: found.expand(parts) if found[1] or found[3] else found[0], body)
+
 
 def outputs(app: Sphinx, docname: str, source: list[str]) -> None:
     """Give Sphinx the notebook as it was executed, in the place of the file without outputs.
@@ -44,12 +53,14 @@ def outputs(app: Sphinx, docname: str, source: list[str]) -> None:
 def repair(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Give citations a role that fits their list, folds and arrows a name, and the download button its files.
 
-    The code that all figures of a page have in common stands in it once.
+    Formulas stay on one line with the signs that they touch. The code that all figures of a page have in
+    common stands in it once.
     """
     # A list may hold list items only, and "doc-biblioentry" is deprecated (WAI-ARIA, DPUB-ARIA 1.1).
     if "body" in context:
         entry = r'(<div class="citation" id="[^"]*") role="doc-biblioentry"'
         context["body"] = once(re.sub(entry, r'\1 role="listitem"', context["body"]))
+        context["body"] = together(context["body"])
         # A fold is called what it says, and not "Toggle hidden content" as all others.
         context["body"] = context["body"].replace('<summary aria-label="Toggle hidden content">', "<summary>")
     # The arrow that unfolds a list in the side bar has no text that a screen reader could read out.

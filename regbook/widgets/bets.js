@@ -54,8 +54,8 @@
     + `${claims.length} of ${claims.length} bets right.`);
   root.append(kit.reserve(asked, ...claims.map(question)), kit.row(...bets),
     kit.row(kit.button("Previous claim", () => go(now - 1)), kit.button("Next claim", () => go(now + 1))),
-    kit.reserve(shown, ...claims.map(answer)),
-    kit.el("div", { role: "group", "aria-label": "All claims", style: "display:flex;flex-wrap:wrap;gap:6px" },
-      ...marks));
+    kit.el("div", { role: "group", "aria-label": "All claims",
+      style: "display:flex;flex-wrap:wrap;gap:6px;margin:.25rem 0 .6rem" }, ...marks),
+    kit.reserve(shown, ...claims.map(answer)));
   draw();
 }

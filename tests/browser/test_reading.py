@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 from tests.words import strange
 
 from .figures import AT_REST, data, faint, figures, guess, height, told, too_wide, violations
-from .walks import MOVES, OUT_OF_VIEW, SIZES, SMALLEST, UNMARKED, spoilers
+from .walks import CROWDED, MOVES, OUT_OF_VIEW, SIZES, SMALLEST, STRAYS, UNMARKED, spoilers
 
 pytestmark = pytest.mark.browser
 
@@ -124,10 +124,11 @@ def test_page_on_a_phone(turn_to, path):
     assert narrower(page, [320, 360, 390], lambda page: spoilers(page) + too_wide(page)) == []
     assert answer_all(page) == []
     unfold(page)
-    assert narrower(page, [320, 390], too_wide) == []
+    assert narrower(page, [320, 390], lambda page: too_wide(page) + page.evaluate(STRAYS)) == []
     page.evaluate(AT_REST)  # what was unfolded is measured in the next frame
     assert page.evaluate(UNMARKED) == [], "scrolls sideways, and does not say so"
     assert too_small(page) == []
+    assert page.evaluate(CROWDED) == []
     assert page.evaluate(OUT_OF_VIEW) == []
     assert_accessible_in_the_dark_and_in_the_light(page)
     assert moved(page) == []

@@ -113,6 +113,39 @@ UNMARKED = """() => [...document.querySelectorAll(".bd-article *")].filter((node
   return !getComputedStyle(node).maskImage.includes("gradient");
 }).map((node) => node.outerHTML.slice(0, 160))"""
 
+# A sign that a formula has left alone at the beginning of the next line.
+STRAYS = """() => [...document.querySelectorAll(".bd-article span.math")].flatMap((formula) => {
+  const after = formula.nextSibling ?? formula.parentElement.nextSibling;
+  const box = formula.getBoundingClientRect();
+  if (after?.nodeType !== Node.TEXT_NODE || !/^[.,;:!?)”’]/.test(after.data) || !box.height) return [];
+  const sign = document.createRange();
+  sign.setStart(after, 0);
+  sign.setEnd(after, 1);
+  const { left, bottom } = sign.getBoundingClientRect();
+  return left < box.left && bottom > box.bottom ? [formula.parentElement.textContent.slice(0, 80)] : [];
+})"""
+
+# Buttons that touch, and lists that show a part of what is chosen although the line has room for all of it.
+CROWDED = """() => [...document.querySelectorAll("figure.rk")].flatMap((figure) => {
+  const seen = (node) => node.checkVisibility({ visibilityProperty: true }) && !node.closest(".rk-ghost");
+  const all = (kinds) => [...figure.querySelectorAll(kinds)].filter(seen);
+  const buttons = all("button:not(.rk-enlarge)");
+  const boxes = buttons.map((node) => [node.textContent, node.getBoundingClientRect()]);
+  const apart = (a, b) => a.right + 3 <= b.left || a.bottom + 3 <= b.top;
+  const found = boxes.flatMap(([name, a], k) => boxes.slice(k + 1)
+    .filter(([, b]) => !apart(a, b) && !apart(b, a)).map(([other]) => `${name} touches ${other}`));
+  for (const list of all("select")) {
+    const whole = list.cloneNode(true);
+    whole.style.cssText = "position:absolute;visibility:hidden;max-width:none";
+    list.after(whole);
+    const line = list.closest(".rk-control") ?? list.parentElement;
+    const most = Math.min(whole.offsetWidth, line.clientWidth);
+    if (list.offsetWidth < most - 1) found.push(`cut: ${list.textContent}`);
+    whole.remove();
+  }
+  return found;
+})"""
+
 # For each figure that asks: what can be seen or heard of it before the guess.
 BEFORE = """() => [...document.querySelectorAll("figure.rk[role=group]")].flatMap((figure) => {
   const sent = JSON.parse(figure.querySelector("script[type='application/json']").textContent);
