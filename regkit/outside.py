@@ -177,7 +177,7 @@ def share(P: Tensor) -> Tensor:
         >>> share(torch.tensor([0.5, 0.75, 1.0]))
         tensor([0.0000, 0.2500, 1.0000])
     """
-    q = (2 * P - 1).clamp(0, 1)
+    q = (2 * P - 1).clip(0, 1)
     return (q**3 * (10 - 15 * q + 6 * q**2)) ** 2
 
 

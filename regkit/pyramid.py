@@ -123,9 +123,8 @@ def _averaged(image: torch.Tensor, weights: torch.Tensor | None, blocks: Sequenc
         total, plain = _averaged(counts, None, blocks), _averaged(image, None, blocks)
         mean = _averaged(counts * image, None, blocks) / torch.where(total > 0, total, 1)
         return torch.where(total > 0, mean, plain)
-    image = image[tuple(slice(cells // size * size) for cells, size in zip(image.shape, blocks, strict=True))]
-    split = [part for cells, size in zip(image.shape, blocks, strict=True) for part in (cells // size, size)]
-    return image.reshape(split).mean(tuple(range(1, 2 * image.ndim, 2)))
+    pool = [torch.nn.functional.avg_pool1d, torch.nn.functional.avg_pool2d, torch.nn.functional.avg_pool3d]
+    return pool[image.ndim - 1](image[None, None], list(blocks))[0, 0]
 
 
 def multilevel(

@@ -43,6 +43,7 @@ from regkit.transforms import Affine, Rigid, Transform, Translation
 TRANSFORMS = {"translation": Translation, "rigid": Rigid, "similarity": Similarity, "affine": Affine}
 DISTANCES = {"ncc": NCC, "ssd": SSD, "ngf": NGF, "mi": MutualInformation}
 THETAS = (1.0, 0.5, 0.3)  # from the smallest images on
+NOTHING = "expected images that overlap, with structure in them, got none: see grids and masks"
 FOLLOWED = 8  # a half, a quarter, … of so many minima go on, if J is at most twice the best
 
 
@@ -164,7 +165,7 @@ def register(
             return bend(found) if bent else found
         except torch.linalg.LinAlgError:
             pass
-    raise ValueError("expected images that overlap, with structure in them, got none: see grids and masks")
+    raise ValueError(NOTHING)
 
 
 def _distance(distance: str | Distance) -> Distance:
@@ -277,25 +278,25 @@ def _starts(problem: Registration, turns: int | None) -> Tensor:
 
 def _search(problem: Registration, turns: int | None, callback: Callable, notes: list[str]) -> Registered:
     began, levels, fast = time.perf_counter(), sizes(problem), fits(problem)
-    w, runner_up = _starts(problem, turns), None
+    w, runner_up, covariance = _starts(problem, turns), None, None
     equations = Weighted(problem) if fast else None
     still = w[-1] if len(w) == 1 else w[-2]
     for number, level in enumerate(levels, 1):
-        if fast and 1 < number == len(levels):
-            w = _settled(equations, w[0])[None]
-        else:
+        if number == 1 or number < len(levels) or not fast:
             w, J = _minimised(level, w, fast, THETAS[min(number, len(THETAS)) - 1])
             order = _distinct(level, w, J)
             if len(order) > 1:
                 runner_up = RunnerUp(w[order[1]], float(J[order[1]]), float(J[order[0]]))
             near = [k for k in order if J[k] - J[order[0]] <= abs(J[order[0]])]
             w = w[near[: max(1, FOLLOWED >> number)]]
+        if fast and number == len(levels):
+            w, covariance = (part[None] for part in _settled(equations, w[0]))
         if callback(Stage(level.grid.count, number, len(levels), w[0], time.perf_counter() - began)):
             break
     finest = problem.at(THETA)
     found = Registered(problem, w[0], float(finest.loss(still)), float(finest.loss(w[0])), runner_up)
-    if equations is not None:
-        vars(found)["precision"] = equations.precision(found.w)  # there they are at hand
+    if covariance is not None:
+        vars(found)["precision"] = equations.precision(found.w, covariance[0])  # here it is at hand
     clean = denoised(problem) if equations is None else equations.clean
     doubts = _doubts(found, levels[0], turns, clean)
     object.__setattr__(found, "warnings", (*notes, *doubts))
@@ -321,7 +322,7 @@ def _doubts(found: Registered, small: Registration, turns: int | None, clean: Te
         if not found.precision < 0.5:
             yield f"hardly any structure: noise alone moves the map by {found.precision:.2g} cells"
         inverted = False
-        if isinstance(distance, NCC) and found.after > 0.4:
+        if isinstance(distance, NCC) and found.after > 0.25:
             negative = replace(small, reference=-small.reference)
             J = _minimised(negative, _starts(negative, turns), True)[1]
             inverted = bool(J.min() < 0.5 * small.at(THETA).loss(found.w))
@@ -335,12 +336,11 @@ def _doubts(found: Registered, small: Registration, turns: int | None, clean: Te
         yield f"no better: the distance is {found.after:.3g} with the map and {found.before:.3g} without"
 
 
-def _settled(equations: Weighted, w: Tensor) -> Tensor:
+def _settled(equations: Weighted, w: Tensor) -> tuple[Tensor, Tensor]:
     """``settle``, or if its iteration does not converge from here, from the minimiser; or else that."""
-    level, end = equations.problem, settle(equations, w)
-    if torch.equal(end, w):
-        w = descend(Together(level.at(THETA)), w[None], 15, 0.05 * min(level.grid.spacing))[0][0]
-        end = settle(equations, w)
+    end = settle(equations, w)
+    if torch.equal(end[0], w):
+        end = settle(equations, _minimised(equations.problem, w[None], True)[0][0])
     return end
 
 
@@ -356,13 +356,11 @@ def _minimised(level: Registration, w: Tensor, fast: bool, theta: float = THETA)
 
 def _distinct(level: Registration, w: Tensor, J: Tensor) -> list[int]:
     """The numbers of the minima, the smallest first, without those that are the same as a better one."""
-    if len(w) == 1 and J.isfinite():
-        return [0]
-    y = torch.stack([level.motion(each) for each in w])
-    far, chosen = 0.05 * max(level.grid.extent), []
+    y = torch.stack([level.motion(each).reshape(-1) for each in w])
+    apart = torch.cdist(y, y) > 0.05 * max(level.grid.extent) * math.sqrt(level.grid.count)
+    chosen: list[int] = []
     for k in J.argsort().tolist():
-        apart = all((y[k] - y[other]).square().sum(-1).mean().sqrt() > far for other in chosen)
-        if J[k].isfinite() and apart:
+        if J[k].isfinite() and apart[k, chosen].all():
             chosen.append(k)
-    require(len(chosen) > 0, "expected images that overlap somewhere, got none of the starts with a distance")
+    require(len(chosen) > 0, NOTHING)
     return chosen

@@ -103,7 +103,8 @@ class Registered:
         reference differs there from what it is beyond its box. Only for ``SSD`` and ``NCC`` and
         affine maps.
         """
-        return Weighted(self.problem).precision(self.w)
+        equations = Weighted(self.problem)
+        return equations.precision(self.w, equations(self.w)[1])
 
     def matrix(self, convention: Convention = "regkit") -> np.ndarray:
         """The affine map as one matrix, in the coordinates of another package.

@@ -12,8 +12,10 @@ t are the values of the moved template, s those of the reference. With C = XWX�
     NCC   J = 1 − ν, ν = C(t, s)/NS  gradient −(C(∂t, s)/S − νC(∂t, t)/N)/N    Gauss-Newton
           N² = C(t, t), S² = C(s, s)           (C(∂t, ∂t) − C(∂t, t)C(t, ∂t)/N²)/N²
 
-Points are taken in portions that stay in the processor's cache: X is never stored. For
-``outside="overlap"`` the weights depend on w; here they are kept for the length of a step.
+Points are taken in portions that stay in the processor's cache: X is never stored. T and ∇T are not
+computed from the spline, but looked up: in tables of what they are at the cells, between which they
+are taken as linear. That is far cheaper, and good enough on the way. For ``outside="overlap"`` the
+weights depend on w; here they are kept for the length of a step.
 
 **The end.** Both images are noisy. Smoothing them by θ takes away noise, but it blurs each in its
 own cells: under a map that stretches, the two no longer match, and the minimiser is off. Without
@@ -37,8 +39,8 @@ Source:
 from __future__ import annotations
 
 import math
-from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -47,18 +49,12 @@ from regkit._require import require
 from regkit.distances import NCC, SSD
 from regkit.outside import known, share
 from regkit.registration import Objective, Registration
-from regkit.spline import (
-    _POINTS_AT_ONCE,
-    _derivatives,
-    _neighbours,
-    at_centres,
-    coefficients,
-    evaluate,
-)
+from regkit.spline import at_centres, coefficients, evaluate
 from regkit.transforms import Affine
 
 # Points that have less than this share, taken together, of what the gradients say are left out.
 _NEXT_TO_NOTHING = 0.01
+_AT_ONCE = 1 << 14  # points in one pass, over which its tables stay in the processor's cache
 
 
 def fits(problem: Registration) -> bool:
@@ -75,7 +71,7 @@ def fits(problem: Registration) -> bool:
 
 
 class Together:
-    """J, its gradient and its Gauss-Newton matrix at many w in one pass over the points.
+    """J, its gradient, its Gauss-Newton matrix and lengths of steps at many w at once, from tables.
 
     Args:
         objective: of a registration that ``fits``.
@@ -88,102 +84,107 @@ class Together:
         >>> pair = hands_phantom(16)
         >>> objective = Registration(pair.template, pair.reference, pair.grid).at(1.0)
         >>> w = torch.stack([Affine().identity(), Affine().identity() + 0.1])
-        >>> loss, gradient, hessian = Together(objective)(w)
-        >>> loss.shape, gradient.shape, hessian.shape
-        (torch.Size([2]), torch.Size([2, 6]), torch.Size([2, 6, 6]))
-        >>> torch.allclose(loss[1], objective.loss(w[1]))
+        >>> loss, gradient, hessian, lengths = Together(objective)(w.numpy())
+        >>> loss.shape, gradient.shape, hessian.shape, lengths.shape
+        ((2,), (2, 6), (2, 6, 6), (2, 6, 6))
+        >>> bool(abs(loss[1] - objective.loss(w[1])) < 0.05 * loss[1])
         True
     """
 
     def __init__(self, objective: Objective):
-        self.objective, problem = objective, objective.problem
-        require(fits(problem), f"expected SSD or NCC, an affine map and no regulariser, got {problem!r}")
-        self.transform: Affine = problem.transform
-        grid, counts = problem.grids[1], problem.omega != 0
+        problem = objective.problem
+        known = fits(problem) and problem.grid.dim > 1
+        require(
+            known, f"expected SSD or NCC, an affine map in 2 or 3 dimensions, no regulariser, got {problem!r}"
+        )
+        self.transform, self.distance, grid = problem.transform, problem.distance, problem.grids[1]
+        # beyond the box: one cell further the spline is not yet zero
         images = [objective.coefficients] + ([] if problem.cover is None else [problem.cover])
-        self._padded = [torch.nn.functional.pad(c, (4, 4) * grid.dim) for c in images]
-        self._neighbours = _neighbours(self._padded[0], grid.shape)
-        z, s, omega = problem.motion._extended, objective.reference, problem.omega
-        if not counts.all():
-            z, s, omega = z[:, counts], s[counts], omega[counts]
-        self._beyond, base = _bases(problem)
-        self._about, self._spacing = self.transform._center(s), s.new_tensor(grid.spacing)[:, None]
-        self.z, self._s, self._omega = z, s - base, omega
+        c, *cover = (torch.nn.functional.pad(image, (1, 1) * grid.dim) for image in images)
+        slopes = [at_centres(c, axis) / h for axis, h in enumerate(grid.spacing)]
+        table = torch.stack([*slopes, at_centres(c), *map(at_centres, cover)])
+        self._table = table.reshape(-1, *c.shape)
+        beyond, base = _bases(problem)
+        self._beyond = float(beyond)
+        points = [problem.motion._extended, objective.reference - base, problem.omega]
+        if problem.weights is not None:
+            points = [part[..., problem.omega != 0] for part in points]
+        self._z, self._s, self._omega = (part.numpy(force=True) for part in points)
+        self._moved = moved(problem, (problem.omega != 0).to(c)).numpy(force=True)
+        # for torch: from −1 to 1 over the cells of the table, and the last axis first
+        cells = np.array(grid.shape)
+        self._scale, self._origin = 2 / (np.array(grid.spacing) * (cells + 2)), -cells / (cells + 2)
+        self._origin = self._origin + self._scale * (self.transform.center or 0.0)
 
-    @cached_property
-    def moments(self) -> Tensor:
-        """The mean of (x − c, 1)(x − c, 1)ᵀ over the points, (d + 1, d + 1)."""
-        return (self.z @ self.z.T / self.z.shape[1]).double()
+    @np.errstate(all="ignore")
+    def __call__(self, w: np.ndarray) -> tuple[np.ndarray, ...]:
+        """J (k,), its gradient (k, p), its Gauss-Newton matrix and M (k, p, p) at w (k, p).
 
-    def lifted(self, w: Tensor, order: int) -> Tensor | None:
-        """``Affine.lift`` of each w (k, p), one after the other."""
+        A step s moves the points by √(sᵀMs), in root mean square. NaN where nothing overlaps.
+        """
         if type(self.transform) is Affine:
-            return None if order else w
-        lifts = [self.transform.lift(each, order) for each in w]
-        return None if lifts[0] is None else torch.stack(lifts)
+            return *self._all(w), np.broadcast_to(self._moved, (len(w), *self._moved.shape))
+        a, E = (
+            torch.stack([self.transform.lift(each, order) for each in torch.from_numpy(w)]).numpy()
+            for order in (0, 1)
+        )
+        J, g, H = self._all(a)
+        return J, (g[:, None] @ E)[:, 0], E.swapaxes(1, 2) @ H @ E, E.swapaxes(1, 2) @ self._moved @ E
 
-    def __call__(self, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """J (k,), ∇J (k, p) and the Gauss-Newton matrix (k, p, p) at w (k, p); NaN where nothing overlaps."""
-        products, overlap = self._products(w)
-        J, g, H = (self._ncc if isinstance(self.objective.problem.distance, NCC) else self._ssd)(products)
-        E = self.lifted(w, 1)
-        if E is not None:
-            g, H = (g[:, None] @ E)[:, 0], E.transpose(1, 2) @ H @ E
-        self.overlap = overlap
-        return J, g, H
+    def _all(self, a: np.ndarray) -> tuple[np.ndarray, ...]:
+        return (self._ncc if isinstance(self.distance, NCC) else self._ssd)(self._products(a))
 
-    def _products(self, w: Tensor) -> tuple[Tensor, Tensor]:
-        """XWXᵀ (k, d² + d + 3, d² + d + 3), and the share of the points that overlap (k,)."""
-        grid, d, k = self.objective.problem.grids[1], self.z.shape[0] - 1, len(w)
-        a, q = self.lifted(w, 0), d * d + d
-        A, b = a[:, : d * d].reshape(k, d, d), a[:, d * d :] + self._about
-        into = torch.cat([A, b[:, :, None]], 2) / self._spacing
-        into[:, :, d] -= 0.5  # u = y/h − ½
-        into, units = into.to(self.z), [tuple(int(i == j) for j in range(d)) for i in range(d)]
-        products, size = w.new_zeros(k, q + 3, q + 3), max(1, 2 * _POINTS_AT_ONCE // k)
-        for first in range(0, self.z.shape[1], size):
-            z, omega = self.z[:, first : first + size], self._omega[first : first + size]
-            m = z.shape[1]
-            u = (into @ z).transpose(0, 1).reshape(d, k * m)
-            part = _derivatives(self._padded[0], self._neighbours, u, 1)
-            X = z.new_empty(k, q + 3, m)
-            slope = X[:, d * d : q]
-            for i in range(d):
-                torch.div(part[units[i]].reshape(k, m), grid.spacing[i], out=slope[:, i])
-            torch.mul(slope[:, :, None], z[:d], out=X[:, : d * d].unflatten(1, (d, d)))
-            torch.add(part[(0,) * d].reshape(k, m), self._beyond, out=X[:, q])
-            X[:, q + 1], X[:, q + 2] = self._s[first : first + size], 1
-            if len(self._padded) > 1:
-                P = _derivatives(self._padded[1], self._neighbours, u, 0)[(0,) * d]
-                omega = omega * share(P.reshape(k, 1, m))
-            products += (X * omega) @ X.transpose(1, 2)
-        overlap = products[:, -1, -1] / self._omega.sum()
-        return products / (overlap[:, None, None] if len(self._padded) > 1 else 1), overlap
+    def _products(self, a: np.ndarray) -> np.ndarray:
+        """XWXᵀ (k, d² + d + 3, d² + d + 3)."""
+        k, d = len(a), len(self._z) - 1
+        q, size, products = d * d + d, max(1, _AT_ONCE // k), 0
+        A, b = a[:, : d * d].reshape(k, d, d), a[:, d * d :]
+        into = np.concatenate([A * self._scale[:, None], (b * self._scale + self._origin)[:, :, None]], 2)
+        table = self._table.expand(k, *self._table.shape)
+        for first in range(0, len(self._s), size):
+            z, s, omega = (part[..., first : first + size] for part in (self._z, self._s, self._omega))
+            at = torch.from_numpy(into[:, ::-1] @ z).to(table).mT[(slice(None), *[None] * (d - 1))]
+            part = torch.nn.functional.grid_sample(table, at, align_corners=False)
+            part = part.numpy(force=True).reshape(k, -1, len(s))
+            X = np.empty((k, q + 3, len(s)))
+            np.multiply(part[:, :d, None], z[:d], out=X[:, : d * d].reshape(k, d, d, len(s)))
+            X[:, d * d : q + 1], X[:, q + 1], X[:, q + 2] = part[:, : d + 1], s, 1
+            X[:, q] += self._beyond
+            omega = omega if part.shape[1] == d + 1 else omega * share(part[:, -1:])
+            products = products + (X * omega) @ X.swapaxes(1, 2)
+        overlap = products[:, -1:, -1:] / self._omega.sum()
+        return products / overlap if len(self._table) > d + 1 else products
 
     @staticmethod
-    def _ssd(G: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _ssd(G: np.ndarray) -> tuple[np.ndarray, ...]:
         q = G.shape[1] - 3
         J = 0.5 * (G[:, q, q] - 2 * G[:, q, q + 1] + G[:, q + 1, q + 1])
         return J, G[:, :q, q] - G[:, :q, q + 1], G[:, :q, :q]
 
     @staticmethod
-    def _ncc(G: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _ncc(G: np.ndarray) -> tuple[np.ndarray, ...]:
         q = G.shape[1] - 3
         C = G - G[:, :, -1:] * G[:, -1:] / G[:, -1:, -1:]
-        N, S = C[:, q, q].sqrt(), C[:, q + 1, q + 1].sqrt()
-        nu, along = C[:, q, q + 1] / (N * S), C[:, :q, q] / N[:, None]
-        g = (nu[:, None] * along - C[:, :q, q + 1] / S[:, None]) / N[:, None]
-        H = (C[:, :q, :q] - along[:, :, None] * along[:, None]) / N[:, None, None] ** 2
-        return 1 - nu, g, H
-
-    def length(self, w: Tensor, step: Tensor) -> Tensor:
-        """How far steps (k, p) from w (k, p) move the points, (k,): root mean squares."""
-        E, d = self.lifted(w, 1), len(self.moments) - 1
-        a = step if E is None else (E @ step[:, :, None])[:, :, 0]
-        move = torch.cat([a[:, : d * d].reshape(-1, d, d), a[:, d * d :, None]], 2)
-        return ((move @ self.moments.to(w)) * move).sum((1, 2)).clamp(min=0).sqrt()
+        N, S = np.sqrt(C[:, q, q, None]), np.sqrt(C[:, q + 1, q + 1, None])
+        nu, along = C[:, q, q + 1, None] / (N * S), C[:, :q, q] / N
+        g = (nu * along - C[:, :q, q + 1] / S) / N
+        H = (C[:, :q, :q] - along[:, :, None] * along[:, None]) / N[:, None] ** 2
+        return 1 - nu[:, 0], g, H
 
 
+def moved(problem: Registration, mass: Tensor) -> Tensor:
+    """M (d² + d, d² + d): steps s of a = (A row by row, b) move the points by sᵀMs in the mean square.
+
+    Args:
+        problem: whose points are meant.
+        mass (n,): how much each of them counts.
+    """
+    z, order = problem.motion._extended, problem.motion._order
+    means = (z * mass) @ z.T / mass.sum()
+    return torch.kron(torch.eye(len(z) - 1).to(z), means)[order][:, order]
+
+
+@np.errstate(all="ignore")
 def descend(
     together: Together, w: Tensor, iterations: int = 20, tolerance: float = 1e-2
 ) -> tuple[Tensor, Tensor]:
@@ -191,13 +192,13 @@ def descend(
 
     The same as ``optimize.levenberg_marquardt``, but that a step is the last when it moves the
     points by less than the tolerance, in root mean square. What it gains is not measured then, but
-    as promised.
+    as promised. In NumPy: calls of torch would cost more than the images do.
 
     Args:
-        together: what is minimised.
+        together: J.
         w (k, p): the starts.
         iterations: at most.
-        tolerance (in the unit of the grid): for the length of a step.
+        tolerance (in the unit of the grid): of the length of a step.
 
     Returns:
         w (k, p) and J (k,), which is infinite where there is none.
@@ -208,19 +209,20 @@ def descend(
         >>> together = Together(Registration(pair.template, pair.reference, pair.grid).at(1.0))
         >>> starts = Affine().identity().repeat(2, 1) + torch.tensor([[0.0], [0.02]])
         >>> w, loss = descend(together, starts)
-        >>> bool((loss < 0.2 * together(starts)[0]).all())
+        >>> bool((loss.numpy() < 0.2 * together(starts.numpy())[0]).all())
         True
     """
-    w, (J, g, H) = w.clone(), together(w)
-    J = J.nan_to_num(math.inf, math.inf)
-    damping, growth = torch.full_like(J, 1e-3), torch.full_like(J, 2.0)
-    going = J.isfinite().nonzero()[:, 0]
+    like, w = w, w.numpy(force=True).copy()
+    J, g, H, M = (part.copy() for part in together(w))
+    J[~np.isfinite(J)] = math.inf
+    damping, growth = np.full_like(J, 1e-3), np.full_like(J, 2.0)
+    going = np.flatnonzero(np.isfinite(J))
     for _ in range(iterations):
-        C = H[going].diagonal(dim1=1, dim2=2)
-        C = damping[going, None] * C.clamp(min=1e-15 * C.amax(1, keepdim=True))
-        step = torch.linalg.solve_ex(H[going] + torch.diag_embed(C), -g[going])[0]
+        C = np.diagonal(H[going], axis1=1, axis2=2)
+        C = damping[going, None].clip(1e-12) * np.maximum(C, 1e-15 * C.max(1, keepdims=True) + 1e-300)
+        step = np.linalg.solve(H[going] + C[:, :, None] * np.eye(C.shape[1]), -g[going, :, None])[:, :, 0]
         promised = 0.5 * (step * (C * step - g[going])).sum(1)
-        far = ~(together.length(w[going], step) <= tolerance)  # True for NaN
+        far = ~(np.einsum("ki,kij,kj->k", step, M[going], step) <= tolerance**2)  # True for NaN
         done = going[~far]
         w[done], J[done] = w[done] + step[~far], J[done] - promised[~far]
         going, step, promised = going[far], step[far], promised[far]
@@ -231,12 +233,12 @@ def descend(
         ratio = (J[going] - new[0]) / promised
         better = ratio > 0  # False for NaN
         won = going[better]
-        w[won], J[won], g[won], H[won] = trial[better], *(part[better] for part in new)
-        shorter = (1 - (2 * ratio - 1) ** 3).clamp(min=1 / 3)
-        damping[going] *= torch.where(better, shorter, growth[going])
-        growth[going] = torch.where(better, 2.0, 2 * growth[going])
+        for old, part in zip((w, J, g, H, M), (trial, *new), strict=True):
+            old[won] = part[better]
+        damping[going] *= np.where(better, np.maximum(1 - (2 * ratio - 1) ** 3, 1 / 3), growth[going])
+        growth[going] = np.where(better, 2.0, 2 * growth[going])
         going = going[damping[going] < 1e9]
-    return w, J
+    return torch.from_numpy(w).to(like), torch.from_numpy(J).to(like)
 
 
 class Weighted:
@@ -263,7 +265,7 @@ class Weighted:
         self._sharp, self.clean = problem.bases[0].coefficients(0.0), denoised(problem)
         c, z = coefficients(self.clean, 0.0), problem.motion._extended
         slope = torch.stack([at_centres(c, k) / h for k, h in enumerate(problem.grid.spacing)])
-        self._lengths, telling = z @ z.T / z.shape[1], _telling(slope, problem.omega)
+        self._moved, telling = moved(problem, torch.ones_like(z[0])), _telling(slope, problem.omega)
         self.motion = problem.transform.on(problem.points.T[:, telling].T)
         self._omega, z, slope = problem.omega[telling], self.motion._extended, slope[:, telling]
         # beside the gradient the smooth reference and 1: they weigh the equations of contrast and brightness
@@ -281,7 +283,8 @@ class Weighted:
         """Newton's step (p,) at w (p,), and the covariance (p, p) of the solution as noise has it.
 
         In the matrix ∇T is what it is at the solution, contrast times A⁻ᵀ∇D. Its inverse times the
-        mean of the squared residuals is the covariance, as in any least squares.
+        mean of the squared residuals, as the step leaves them, is the covariance, as in any least
+        squares.
         """
         problem, transform, d = self.problem, self.problem.transform, self.problem.grid.dim
         assert isinstance(transform, Affine)
@@ -297,30 +300,29 @@ class Weighted:
         E = transform.lift(w, 1)
         LE = L if E is None else L @ E
         inverse = torch.linalg.inv_ex(LE.T @ K[:q, :q] @ LE)[0] / fit[0]
-        weights, residual = rows[-1], t - fit @ self._levels
-        variance = (weights * residual) @ residual / (weights != 0).sum()
-        return -inverse @ (LE.T @ (a[:q] - b[:q] @ fit)), inverse * (variance / fit[0])
+        gradient, weights, residual = LE.T @ (a[:q] - b[:q] @ fit), rows[-1], t - fit @ self._levels
+        step = -inverse @ gradient
+        left = (weights * residual) @ residual + fit[0] * (gradient @ step)  # after the step
+        return step, inverse * (left / (weights != 0).sum() / fit[0])
 
-    def precision(self, w: Tensor) -> float:
-        """How far, in cells, noise moves the map: the root mean square over the object, at w (p,)."""
-        problem, z, d = self.problem, self.problem.motion._extended, self.problem.grid.dim
-        C, E = self(w)[1], problem.transform.lift(w, 1)
-        C = C if E is None else E @ C @ E.T
+    def precision(self, w: Tensor, covariance: Tensor) -> float:
+        """How far, in cells, noise moves the map at w (p,): the root mean square over the object."""
+        problem, E = self.problem, self.problem.transform.lift(w, 1)
         mass = problem.omega * (problem.reference.reshape(-1) - problem.beyond[1]).abs()
-        order = [i for k in range(d) for i in (*range(k * d, k * d + d), d * d + k)]
-        moments = torch.kron(torch.eye(d).to(z), (z * mass) @ z.T / mass.sum())
-        squared = float((C[order][:, order] * moments).sum().abs())
+        C = covariance if E is None else E @ covariance @ E.T
+        squared = float((C * moved(problem, mass)).sum().abs())
         return math.sqrt(squared) / min(problem.grid.spacing) if math.isfinite(squared) else math.inf
 
     def length(self, w: Tensor, step: Tensor) -> float:
         """How far a step (p,) moves the points, in the root mean square."""
-        E, d = self.problem.transform.lift(w, 1), self.problem.grid.dim
+        E = self.problem.transform.lift(w, 1)
         move = step if E is None else E @ step
-        move = torch.cat([move[: d * d].reshape(d, d), move[d * d :, None]], 1)
-        return float(((move @ self._lengths) * move).sum().clamp(min=0).sqrt())
+        return float((move @ self._moved @ move).clamp(min=0).sqrt())
 
 
-def settle(equations: Weighted, w: Tensor, iterations: int = 12, tolerance: float = 1e-3) -> Tensor:
+def settle(
+    equations: Weighted, w: Tensor, iterations: int = 12, tolerance: float = 1e-3
+) -> tuple[Tensor, Tensor]:
     """The solution of the weighted equations near w, see the module.
 
     Args:
@@ -330,27 +332,28 @@ def settle(equations: Weighted, w: Tensor, iterations: int = 12, tolerance: floa
         tolerance (cells): of the last step's length, or of the next one's, to go by how the last two compare.
 
     Returns:
-        w (p,); the start itself if the iteration does not converge.
+        w (p,) and its covariance (p, p); the start itself if the iteration does not converge.
 
     Example:
         >>> from regkit.data import hands_phantom
         >>> pair = hands_phantom(32)
         >>> problem = Registration(pair.template, pair.template, pair.grid)
-        >>> w = settle(Weighted(problem), problem.transform.identity() + 0.01)
+        >>> w, _ = settle(Weighted(problem), problem.transform.identity() + 0.01)
         >>> bool((w - problem.transform.identity()).abs().max() < 1e-3)
         True
     """
-    start, last, tolerance = w, math.inf, tolerance * min(equations.problem.grid.spacing)
+    first, last, tolerance = None, math.inf, tolerance * min(equations.problem.grid.spacing)
     for _ in range(iterations):
-        step, _ = equations(w)
+        step, covariance = equations(w)
+        first = first or (w, covariance)
         length = equations.length(w, step)
         if not length < 2 * last:
             break
         w, next = w + step, length * min(length / last, 1)
         if min(length, next if last < math.inf else length) <= tolerance:
-            return w
+            return w, covariance
         last = length
-    return start
+    return first
 
 
 def _bases(problem: Registration) -> tuple[Tensor, Tensor]:

@@ -35,11 +35,11 @@ def test_the_reference_is_the_template_as_the_true_map_moves_it():
 
 
 def test_what_it_says_and_does_not_say():
-    """What the page tells: a warning does not name the cause, and two failures have none."""
+    """What the page tells: few warnings name the cause, and two failures have none."""
     first = [guide.said(stage().wrong) for stage in FAILURES]
     then = [guide.said(stage().right) for stage in FAILURES]
     assert "ambiguous" in first[0] and "little overlap" not in first[1]
-    assert "nothing in common" in first[2] and first[3] == first[4] == "nothing"
+    assert "contrast inverted" in first[2] and first[3] == first[4] == "nothing"
     assert "little overlap" in then[1]
     assert not any("ambiguous" in words or "nothing in common" in words for words in then)
 

@@ -117,7 +117,7 @@ def examples():
         Similarity(),
         RunnerUp(W, 2.0, 1.0),
         Stage(4, 1, 2, W, 0.5),
-        Together(Registration(ONES, ONES, Grid((2.0,), (2,)), Affine(1), outside=0.0).at(1.0)),
+        Together(Registration(W[None], W[None], Grid((2.0, 2.0), (1, 2)), outside=0.0).at(1.0)),
         Weighted(Registration(ONES, ONES, Grid((2.0,), (2,)), Affine(1), outside=0.0)),
     )
     yield from deformations(pair)
