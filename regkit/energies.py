@@ -4,11 +4,11 @@ Regularisers for a displacement u = y − x on a ``Lattice``, as integrals over 
 
     Bending        λ ½ ∫ Σᵢⱼₖ (∂ⱼ∂ₖuᵢ)²                           nothing for an affine map
     Elastic        λ ∫ μ ‖ε‖² + ½ κ (div u)²,   ε = ½(∇u + ∇uᵀ)    as a body resists small changes
-    Hyperelastic   λ ∫ ½ μ ‖∇u‖² + κ φ(det ∇y)                      infinite for a map that folds
+    Hyperelastic   λ ∫ ½ μ ‖∇u‖² + σ ψ(cof ∇y) + κ φ(det ∇y)      infinite for a map that folds
 
 The first two are quadratic, ½ λ uᵀM u, and M is a sum of Kronecker products: the integrals of each
 axis, exact. φ(v) = ((v − 1)²/v)² is convex, zero for v = 1, and the same for v and 1/v: to double a
-volume costs as much as to halve it.
+volume costs as much as to halve it. ψ is for areas of surfaces, in three dimensions.
 
 Every energy knows an operator that is close to its Hessian and that can be inverted: in the modes
 of the axes it is diagonal. That is what ``deform`` takes to precondition.
@@ -30,8 +30,8 @@ from torch import Tensor
 
 from regkit._require import require
 from regkit.grid import Grid
-from regkit.maps import cofactors, determinants
-from regkit.operators import FunctionOperator, Hessian, Operator, columnwise
+from regkit.maps import cofactors, cofactors_change, determinants
+from regkit.operators import FunctionOperator, Operator, columnwise
 from regkit.problems import Kind
 from regkit.regularizers import Regulariser
 from regkit.separable import Factor, Separable, factor, generalised_modes
@@ -223,14 +223,19 @@ class Elastic(Energy):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Hyperelastic(Energy):
-    """Hyperelasticity: λ ∫ ½ μ ‖∇u‖² + κ φ(det ∇y) with φ(v) = ((v − 1)²/v)², infinite for v ≤ 0.
+    """Hyperelasticity: λ ∫ ½ μ ‖∇u‖² + σ ψ(cof ∇y) + κ φ(det ∇y), for lengths, areas and volumes.
 
-    The minimiser cannot fold where det ∇y is looked at: at the centres of ``grid``; of a
-    ``DisplacementField`` on all sides of each of its own. ``hessian(w, "gauss-newton")`` is λ times
+        φ(v) = ((v − 1)²/v)², infinite for v ≤ 0,    ψ(C) = Σₖ max(‖C eₖ‖² − 1, 0)²
 
-        μ M + κ Gᵀ diag(ω φ″(v)) G,    G v = cof ∇y : ∇v,
+    A piece of surface across axis k with area 1 has the area ‖cof ∇y eₖ‖ after the map: ψ is what
+    larger ones cost, 0 for a rotation, and convex. In the plane cof ∇y has the entries of ∇y, so
+    that lengths are all there is. The minimiser cannot fold where det ∇y is looked at: at the
+    centres of ``grid``; of a ``DisplacementField`` on all sides of each of its own. With G v = ∇v
+    and F = ∇y, ``hessian(w, "gauss-newton")`` is λ times
 
-    positive semidefinite, as φ is convex; "exact" has the curvature of det ∇y as well.
+        μ M + Gᵀ ω (κ φ″(det F) cof F cof Fᵀ + σ cof′(F)ᵀ ψ″(cof F) cof′(F)) G,
+
+    positive semidefinite, as φ and ψ are convex; "exact" has the curvature of det and cof as well.
 
     Args:
         transform: a ``FreeForm`` or ``DisplacementField``.
@@ -240,6 +245,7 @@ class Hyperelastic(Energy):
         mu: μ ≥ 0, against lengths.
         kappa: κ ≥ 0, against volumes.
         grid: of the images; None for the lattice's own.
+        sigma: σ ≥ 0, against areas; in three dimensions only.
 
     Raises:
         ValueError: as ``Energy``, and for constants out of range.
@@ -255,19 +261,32 @@ class Hyperelastic(Energy):
         0.25
         0.25
         inf
+        >>> solid = FreeForm(Grid((1.0, 1.0, 1.0), (2, 2, 2)))
+        >>> longer = solid.of(lambda x: x * torch.tensor([2.0, 1.0, 1.0]))  # two kinds of faces double
+        >>> surfaces = Hyperelastic(solid, mu=0.0, kappa=0.0, sigma=1.0)
+        >>> round(float(surfaces.value(longer)), 9)  # 2 (2² − 1)²
+        18.0
+
+    Source:
+        Burger, Modersitzki & Ruthotto (2013), https://doi.org/10.1137/110835955
     """
 
     mu: float = 1.0
     kappa: float = 1.0
     grid: Grid | None = None
+    sigma: float = 0.0
 
     def __post_init__(self):
-        fits = self.mu >= 0 and self.kappa >= 0
-        require(fits, f"expected constants μ ≥ 0 and κ ≥ 0, got {self.mu} and {self.kappa}")
+        fits = self.mu >= 0 and self.kappa >= 0 and self.sigma >= 0
+        given = f"{self.mu}, {self.kappa} and {self.sigma}"
+        require(fits, f"expected constants μ ≥ 0, κ ≥ 0 and σ ≥ 0, got {given}")
+        d = self.transform.dim
+        fits = d == 3 or self.sigma == 0
+        require(fits, f"expected σ = 0 in {d} dimensions, where lengths are all there is, got {self.sigma}")
         super().__post_init__()
         like, grid = torch.empty(0, dtype=self.dtype, device=self.device), self.grid or self.transform.lattice
         object.__setattr__(self, "_slopes", self.transform.slopes(grid, like))
-        object.__setattr__(self, "_weight", grid.cell_volume / len(self._slopes))
+        object.__setattr__(self, "_weight", self.strength * grid.cell_volume / len(self._slopes))
 
     def coarser(self, refine: object = None) -> Regulariser:
         """The same on the coarser lattice, and for a ``DisplacementField`` on its coarser grid."""
@@ -288,30 +307,49 @@ class Hyperelastic(Energy):
         return [V for _, V in pairs], total.expand(self.transform.dim, *self.transform.sizes)
 
     def value(self, w: Tensor) -> Tensor:
-        """λ ∫ ½ μ ‖∇u‖² + κ φ(det ∇y), a tensor without dimensions; infinite where the map folds."""
-        volume = sum(_phi(determinants(F))[0].sum() for F in self._at(w))
-        return super().value(w) + self.strength * self.kappa * self._weight * volume
+        """λ ∫ ½ μ ‖∇u‖² + σ ψ + κ φ, a tensor without dimensions; infinite where the map folds."""
+        total = super().value(w)
+        for F in self._at(w):
+            if self.kappa:
+                total = total + self.kappa * self._weight * _phi(determinants(F))[0].sum()
+            if self.sigma:
+                total = total + self.sigma * self._weight * _larger(cofactors(F)).square().sum()
+        return total
 
     def gradient(self, w: Tensor) -> Tensor:
         """Of the value, (p,)."""
         total = 0.0
         for slopes, F in zip(self._slopes, self._at(w), strict=True):
-            total = total + slopes.adjoint(_phi(determinants(F))[1] * cofactors(F))
-        return super().gradient(w) + self.strength * self.kappa * self._weight * total.reshape(-1)
+            C = cofactors(F)
+            change = self.kappa * _phi(determinants(F))[1] * C
+            if self.sigma:
+                change = change + self.sigma * cofactors_change(F, 4 * _larger(C) * C)
+            total = total + slopes.adjoint(self._weight * change)
+        return super().gradient(w) + total.reshape(-1)
 
     def hessian(self, w: Tensor, kind: Kind = "exact") -> Operator:
         """The second derivative, or its part that is positive semidefinite, as an operator p ← p."""
-        if kind == "exact":
-            return Hessian(self.gradient, w)
-        factor, parts = self.strength * self.kappa * self._weight, []
+        parts, sigma, exact = [], self.sigma, kind == "exact"
         for slopes, F in zip(self._slopes, self._at(w), strict=True):
-            parts.append((slopes, cofactors(F), factor * _phi(determinants(F))[2]))
+            C, (_, first, second) = cofactors(F), _phi(determinants(F))
+            parts.append(
+                (slopes, F, C, self.kappa * first, self.kappa * second, _larger(C) if sigma else None)
+            )
 
         def bend(v: Tensor) -> Tensor:
             fields, total = self.transform.fields(v), 0.0
-            for slopes, cofactor, weight in parts:
-                change = (cofactor * slopes.change(fields)).sum((0, 1))
-                total = total + slopes.adjoint(weight * change * cofactor)
+            for slopes, F, C, first, second, larger in parts:
+                U = slopes.change(fields)
+                change = second * (C * U).sum((0, 1)) * C
+                turned = cofactors_change(F, U) if exact or sigma else None
+                if exact:
+                    change = change + first * turned
+                if sigma:
+                    stretch = torch.where(larger > 0, 2 * (C * turned).sum(0), 0.0)
+                    change = change + sigma * cofactors_change(F, 4 * (stretch * C + larger * turned))
+                if sigma and exact:
+                    change = change + sigma * cofactors_change(U, 4 * larger * C)
+                total = total + slopes.adjoint(self._weight * change)
             return total.reshape(-1)
 
         both = columnwise(bend)
@@ -329,3 +367,8 @@ def _phi(v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     v = torch.where(fits, v, 1.0)
     s, ds = (v - 1) ** 2 / v, 1 - v**-2
     return torch.where(fits, s**2, math.inf), 2 * s * ds, 2 * (ds**2 + 2 * s * v**-3)
+
+
+def _larger(C: Tensor) -> Tensor:
+    """max(‖C eₖ‖² − 1, 0) of each column, (d, …): by how much squared areas are larger than 1."""
+    return (C.square().sum(0) - 1).clamp(min=0)

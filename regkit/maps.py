@@ -61,6 +61,33 @@ def cofactors(F: Tensor) -> Tensor:
     return torch.stack(rows)
 
 
+def cofactors_change(F: Tensor, U: Tensor) -> Tensor:
+    """What the cofactors of F change by along U: ∂² det F/∂F² applied to U, which is symmetric.
+
+    Args:
+        F (d, d, …): matrices, d = 1, 2 or 3.
+        U (d, d, …): the direction.
+
+    Returns:
+        Of the shape of F.
+
+    Example:
+        >>> F = torch.diag(torch.tensor([2.0, 3.0, 1.0]))
+        >>> cofactors_change(F, torch.eye(3)).diagonal()  # of (t + 3)(t + 1), (t + 2)(t + 1), (t + 2)(t + 3)
+        tensor([4., 3., 5.])
+    """
+    d = len(F)
+    if d == 1:
+        return torch.zeros_like(U)
+    if d == 2:
+        return cofactors(U)
+    cross, rows = torch.linalg.cross, []
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        rows.append(cross(U[j], F[k], dim=0) + cross(F[j], U[k], dim=0))
+    return torch.stack(rows)
+
+
 def determinants(F: Tensor) -> Tensor:
     """det F (…) for F (d, d, …) with d = 1, 2 or 3.
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from functools import reduce
+from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 
@@ -25,6 +27,14 @@ MAKERS = {
     "bending": lambda lattice, **options: Bending(lattice, 2.0, **options),
     "elastic": lambda lattice, **options: Elastic(lattice, 2.0, mu=1.2, kappa=0.7, **options),
     "hyperelastic": lambda lattice, **options: Hyperelastic(lattice, 2.0, mu=0.5, kappa=3.0, **options),
+}
+SURFACES = {
+    "surfaces": lambda lattice, **options: Hyperelastic(
+        lattice, 2.0, mu=0.5, kappa=3.0, sigma=1.5, **options
+    ),
+    "surfaces alone": lambda lattice, **options: Hyperelastic(
+        lattice, 2.0, mu=0.0, kappa=0.0, sigma=1.5, **options
+    ),
 }
 each = pytest.mark.parametrize("lattice", LATTICES, ids=str)
 every = pytest.mark.parametrize("name", MAKERS)
@@ -61,12 +71,19 @@ def test_an_energy_is_the_integral_of_its_density(name, random):
     assert float(value) == pytest.approx(float(integral), rel=2e-3)
 
 
-@each
-@every
+@pytest.mark.parametrize(
+    ("name", "lattice"),
+    [(name, lattice) for name in MAKERS for lattice in LATTICES]
+    + [(name, lattice) for name in SURFACES for lattice in LATTICES if lattice.dim == 3],
+    ids=str,
+)
 def test_derivatives_of_an_energy(name, lattice, random):
-    energy, w = MAKERS[name](lattice), 0.02 * random(lattice.parameters)
+    """By torch.func, by Taylor's expansion to second order; symmetric, Gauss-Newton's part not negative."""
+    energy, w = (MAKERS | SURFACES)[name](lattice), 0.02 * random(lattice.parameters)
     assert torch.allclose(energy.gradient(w), torch.func.grad(energy.value)(w), rtol=1e-9, atol=1e-10)
     v = random(len(w))
+    known = torch.func.jvp(torch.func.grad(energy.value), (w,), (v,))[1]
+    assert torch.allclose(energy.hessian(w) @ v, known, rtol=1e-9, atol=1e-10 * float(known.abs().max()))
     v /= v.norm()
     H = energy.hessian(w)
     steps = torch.logspace(-1, -5, 17, dtype=torch.float64)
@@ -139,6 +156,34 @@ def test_what_folds_costs_infinitely_much():
     assert coarse.grid == coarse.transform.lattice == field.coarser().lattice
 
 
+@pytest.mark.parametrize("make", [FreeForm, DisplacementField])
+def test_surfaces_cost_what_their_areas_say(make, random):
+    """Edges of cells become parallelograms, whose areas are cross products; a rotation costs nothing."""
+    lattice = make(Grid((1.0, 1.5, 2.0), (3, 3, 3)))
+    energy, w = SURFACES["surfaces alone"](lattice), 0.1 * random(lattice.parameters)
+    total = 0.0
+    for slopes in lattice.slopes(lattice.lattice, w):
+        F = slopes(lattice.fields(w)).flatten(2).numpy()
+        edges = [np.moveaxis(F[:, k], 0, -1) for k in range(3)]
+        areas = [np.linalg.norm(np.cross(edges[k - 2], edges[k - 1]), axis=1) for k in range(3)]
+        total += sum(np.square(np.maximum(area**2 - 1, 0)).mean() for area in areas)
+    known = 2.0 * 1.5 * 3.0 * total / len(lattice.slopes(lattice.lattice, w))
+    assert known > 0.1 and float(energy.value(w)) == pytest.approx(known, rel=1e-12)
+    Q = torch.linalg.qr(random(3, 3))[0]
+    assert energy.value(lattice.of(lambda x: x @ Q)) < 1e-25
+
+
+def test_with_surfaces_a_map_still_does_not_fold():
+    """Towards det ∇y = 0 the value grows as 1/det², whatever surfaces cost; beyond it is infinite."""
+    lattice = FreeForm(Grid((1.0, 1.0, 1.0), (2, 2, 2)))
+    energy, values = SURFACES["surfaces"](lattice), []
+    for least in (1e-2, 1e-3, 1e-4):
+        values.append(float(energy.value(lattice.of(lambda x, t=least: x * x.new_tensor([1.0, 1.0, t])))))
+    assert [b / a for a, b in pairwise(values)] == pytest.approx([100, 100], rel=0.05)
+    assert energy.value(lattice.of(lambda x: x * x.new_tensor([1.0, 1.0, -0.1]))) == math.inf
+    assert math.isfinite(SURFACES["surfaces alone"](lattice).value(lattice.of(lambda x: -2 * x)))
+
+
 def test_options_out_of_range_are_refused():
     lattice = LATTICES[0]
     with pytest.raises(ValueError, match="expected a strength ≥ 0, got -1"):
@@ -147,6 +192,8 @@ def test_options_out_of_range_are_refused():
         Bending(lattice, w0=torch.zeros(7))
     with pytest.raises(ValueError, match="expected constants μ > 0 and κ ≥ 0, got 0 and 1"):
         Elastic(lattice, mu=0, kappa=1)
-    with pytest.raises(ValueError, match="expected constants μ ≥ 0 and κ ≥ 0, got -1 and 1"):
+    with pytest.raises(ValueError, match="expected constants μ ≥ 0, κ ≥ 0 and σ ≥ 0, got -1, 1.0 and 0.0"):
         Hyperelastic(lattice, mu=-1)
+    with pytest.raises(ValueError, match="expected σ = 0 in 1 dimensions, where lengths .*, got 2"):
+        Hyperelastic(lattice, sigma=2)
     assert repr(Bending(lattice, 3.0)) == "Bending(FreeForm of 5 cells, p = 8, 3)"

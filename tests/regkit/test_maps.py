@@ -10,7 +10,15 @@ import torch
 from regkit.flows import NeuralODE
 from regkit.freeform import FreeForm
 from regkit.grid import Grid
-from regkit.maps import cofactors, determinants, fold_message, gradients, inverse, landmark_errors
+from regkit.maps import (
+    cofactors,
+    cofactors_change,
+    determinants,
+    fold_message,
+    gradients,
+    inverse,
+    landmark_errors,
+)
 from regkit.transforms import Affine, Rigid
 
 
@@ -23,6 +31,10 @@ def test_determinants_and_cofactors_are_those_of_linear_algebra(d, random):
     assert torch.allclose(cofactors(F).movedim(-1, 0), expected, atol=1e-11)
     by_ad = torch.func.jacrev(lambda G: determinants(G).sum())(F)
     assert torch.allclose(by_ad, cofactors(F), atol=1e-13)
+    U, V = random(d, d, 7), random(d, d, 7)
+    change = cofactors_change(F, U)
+    assert torch.allclose(change, torch.func.jvp(cofactors, (F,), (U,))[1], atol=1e-13)
+    assert torch.allclose((change * V).sum(), (U * cofactors_change(F, V)).sum(), atol=1e-12)
 
 
 def test_the_gradient_of_a_flow_against_differences(random):
