@@ -280,9 +280,8 @@ class Hyperelastic(Energy):
         fits = self.mu >= 0 and self.kappa >= 0 and self.sigma >= 0
         given = f"{self.mu}, {self.kappa} and {self.sigma}"
         require(fits, f"expected constants μ ≥ 0, κ ≥ 0 and σ ≥ 0, got {given}")
-        d = self.transform.dim
-        fits = d == 3 or self.sigma == 0
-        require(fits, f"expected σ = 0 in {d} dimensions, where lengths are all there is, got {self.sigma}")
+        fits = self.transform.dim == 3 or self.sigma == 0
+        require(fits, f"expected σ = 0 in fewer than three dimensions, for lengths do it, got {self.sigma}")
         super().__post_init__()
         like, grid = torch.empty(0, dtype=self.dtype, device=self.device), self.grid or self.transform.lattice
         object.__setattr__(self, "_slopes", self.transform.slopes(grid, like))
