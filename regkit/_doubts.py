@@ -1,14 +1,12 @@
-"""Whether two images that have been registered have anything in common, and enough to tell the map."""
+"""Whether two images that have been registered have anything in common."""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
-from scipy.ndimage import binary_erosion, gaussian_filter
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from regkit.registration import Registration
-from regkit.spline import at_centres, coefficients
 
 
 def detail(problem: Registration, moved: Tensor, y: Tensor) -> float:
@@ -41,30 +39,3 @@ def detail(problem: Registration, moved: Tensor, y: Tensor) -> float:
         best = max(best, float((a * b).sum() / size) if size > 0 else -1.0)
         finer, sigma = coarser, 2 * sigma
     return best
-
-
-def least_change(problem: Registration, clean: Tensor) -> float:
-    """How much less the reference changes along one direction than along another: from 0 to 1.
-
-    That is the ratio of the smallest to the largest eigenvalue of Σ∇D∇Dᵀ, 0 for stripes, an edge or
-    a ramp at any angle. D is the reference without its noise, smoothed by θ = 1: an oblique edge
-    that is not smooth has the steps of the cells along it. The border of the box, which is an edge
-    for the spline, does not count, nor do that of the mask and what is near. Which images change
-    little depends on the unit, where cells are longer than wide. So of lengths and cells the larger
-    ratio counts. It is 1 where nothing is left to tell it from.
-
-    Args:
-        problem: the two images.
-        clean (of the shape of the reference): the reference without its noise.
-    """
-    shape, c = problem.grid.shape, coefficients(clean, 1.0)
-    counts = binary_erosion((problem.omega != 0).reshape(shape).numpy(force=True), iterations=3)
-    inner = np.zeros(shape, bool)
-    inner[tuple(slice(max(3, n // 8), -max(3, n // 8)) for n in shape)] = True
-    slope = torch.stack([at_centres(c, k).reshape(-1) for k in range(len(shape))]).numpy(force=True)
-    slope, ratio = slope[:, (counts & inner).reshape(-1)].astype(float), 0.0
-    for unit in (np.ones(len(shape)), np.array(problem.grid.spacing)):
-        scaled = slope / unit[:, None]
-        values = np.linalg.eigvalsh(scaled @ scaled.T)
-        ratio = max(ratio, float(values[0] / values[-1]) if values[-1] > 0 else 1.0)
-    return ratio

@@ -23,8 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from regkit._denoised import denoised
-from regkit._doubts import detail, least_change
+from regkit._determined import undetermined
+from regkit._doubts import detail
 from regkit._given import even, given
 from regkit._require import require, require_words
 from regkit.deform import bend
@@ -297,14 +297,14 @@ def _search(problem: Registration, turns: int | None, callback: Callable, notes:
     found = Registered(problem, w[0], float(finest.loss(still)), float(finest.loss(w[0])), runner_up)
     if covariance is not None:
         vars(found)["precision"] = equations.precision(found.w, covariance[0])  # here it is at hand
-    clean = denoised(problem) if equations is None else equations.clean
-    doubts = _doubts(found, levels[0], turns, clean)
+    doubts = _doubts(found, levels, turns)
     object.__setattr__(found, "warnings", (*notes, *doubts))
     return found
 
 
-def _doubts(found: Registered, small: Registration, turns: int | None, clean: Tensor) -> Iterator[str]:
+def _doubts(found: Registered, levels: list[Registration], turns: int | None) -> Iterator[str]:
     """What speaks against the result, in words."""
+    small = levels[0]
     distance, second = found.problem.distance, found.runner_up
     scale = 1.0 if isinstance(distance, NCC) else abs(found.before)
     nothing = float(small.omega.sum()) if isinstance(distance, NGF) else 0.0  # J where no edges are parallel
@@ -316,8 +316,8 @@ def _doubts(found: Registered, small: Registration, turns: int | None, clean: Te
         yield f"ambiguous: another map is almost as good, a distance of {ratio}: see runner_up"
     if found.overlap < 0.5:
         yield f"little overlap: {found.overlap:.0%} of the reference lies in the template's box"
-    if isinstance(found.transform, Affine) and least_change(found.problem, clean) < 0.02:
-        yield "the map is not determined along one direction: the images hardly change there, as stripes do"
+    if isinstance(found.transform, Affine) and (way := undetermined(levels, found.w)):
+        yield f"the map is not determined {way}"
     if fits(found.problem):
         if not found.precision < 0.5:
             yield f"hardly any structure: noise alone moves the map by {found.precision:.2g} cells"
