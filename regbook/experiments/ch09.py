@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from regbook import paper
 from regkit import data
 from regkit.dual import Dual
 from regkit.grid import Grid
-from regkit.implicit import Chebyshev, Continue, Derivative, Frozen, Implicit, Last, Unrolled, solve
+from regkit.implicit import Chebyshev, Continue, Derivative, Frozen, Implicit, Last, solve
 from regkit.linear import CG, Cholesky, Solver
 from regkit.operators import Operator
 from regkit.spline import smoothing_modes
@@ -181,15 +181,6 @@ def tangent_errors(toy: Toy, total: int) -> dict[str, list[float]]:
     return {
         tail: [toy.tangent_error(toy.tangent(toy.last(tail, k), total)) for k in range(total + 1)]
         for tail in TAILS
-    }
-
-
-def lag(toy: Toy, counts: Sequence[int]) -> dict[str, list[float]]:
-    """Errors over the iterations: of x, of its tangent with all differentiated, and of the implicit one."""
-    return {
-        "value": [toy.error(toy.value(n)) for n in counts],
-        "unrolled": [toy.tangent_error(toy.tangent(Unrolled(), n)) for n in counts],
-        "implicit": [toy.tangent_error(toy.tangent(Implicit(CG.fixed(n)), n)) for n in counts],
     }
 
 

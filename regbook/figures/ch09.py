@@ -104,18 +104,6 @@ def two_right_hand_sides(toy, total=30):
     return draw
 
 
-def lag(curves, counts):
-    """Errors of x and of its tangent over the iterations, all differentiated, and the implicit tangent."""
-    figure, ax = plt.subplots(figsize=(6.4, 3.2))
-    ax.semilogy(counts, curves["value"], color=COLORS["black"], label="x itself")
-    ax.semilogy(counts, curves["unrolled"], color=COLORS["green"], label="tangent, all differentiated")
-    implicit = {"color": COLORS["blue"], "ls": "--", "label": "tangent, implicit"}
-    ax.semilogy(counts, curves["implicit"], **implicit)
-    ax.set(xlabel="iterations", ylabel="relative error")
-    ax.legend()
-    return figure
-
-
 def luck(toy, last=20):
     """Restart for the last iterations, after more and more iterations before: the converged solver."""
     counts = range(0, 141, 4)
@@ -150,21 +138,6 @@ def remainders(tests):
 
 
 # ---- a real image
-
-
-def bars(rows, start, truth):
-    """Final image errors as bars, which begin at zero."""
-    figure, ax = plt.subplots(figsize=(6.4, 3.1))
-    names = list(rows)
-    hues = ["grey" if "none" in n else "vermillion" if "restart" in n else "blue" for n in names]
-    ax.barh(names, [rows[n][0] for n in names], color=[COLORS[h] for h in hues], height=0.65)
-    for value, style, name in ((start, "--", "at the start"), (truth, ":", "true motions")):
-        ax.axvline(value, color="0.3", ls=style)
-        ax.text(value, -0.6, name, ha="center", va="bottom", fontsize=9)
-    for k, name in enumerate(names):
-        ax.text(rows[name][0] - 0.3, k, f"{rows[name][0]:.1f}", va="center", ha="right", color="white")
-    ax.set(xlabel="image error after 9 steps, in %", xlim=(0, 1.15 * start), ylim=(len(names) - 0.5, -1.1))
-    return figure
 
 
 # ---- while it is computed

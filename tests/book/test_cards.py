@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tools.chapters import cells, chapters, home, lessons, needed, number
-from tools.times import ANNOUNCED
+from tools.times import ANNOUNCED, minutes
 from tools.toc import ROOT, notebooks
 
 LESSONS = lessons()
@@ -32,6 +32,11 @@ def test_the_card_has_computed_times_and_says_what_is_needed(path: Path):
     assert f"**Time** {times}. **You need** " in card(path)
     assert all(name < path.name[:2] for name in needed(path)), "expected earlier chapters only"
     assert path in chapters() or needed(path), "expected the chapter that the appendix belongs to"
+
+
+@pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
+def test_a_chapter_is_read_in_one_sitting(path: Path):
+    assert 45 <= minutes(path)["reading"] <= 75
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)

@@ -35,6 +35,12 @@ HEARSAY = re.compile(
     r"\b(?:most|many|all|some) people\b|\b(?:everyone|everybody)\b|\banyone (?:who|has)\b|\bmost common\b",
     re.IGNORECASE,
 )
+PLACED = re.compile(  # on a phone panels stand below each other; in the dark black and white change places
+    r"\b(?:left|right|middle|upper|lower)(?:-hand)? panel|\blines on the (?:left|right)"
+    r"|\(the middle\)|\(right\)|^(?:Left|Right) (?:are|is) |\b(?:black|white|red|vermillion|purple) "
+    r"(?:arrow|band|box|circle|cross|curve|dot|frame|line|mark|point|ring|square|star)",
+    re.MULTILINE,
+)
 BOLD = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
 CLAIM = re.compile(r"<!-- claim: ([a-z0-9]+(?:-[a-z0-9]+)*) -->")
 CLAIM_WORDS = 6  # a bold passage of so many words is a claim, not an emphasis
@@ -94,6 +100,13 @@ def test_no_cell_is_excused(path: Path):
 def test_prose_has_no_filler_words(path: Path):
     for cell in cells(path, "markdown"):
         found = FILLER.findall(cell.source)
+        assert not found, f"{found} in:\n{cell.source}"
+
+
+@each_notebook
+def test_prose_says_what_is_where_on_a_phone_and_in_the_dark_too(path: Path):
+    for cell in cells(path, "markdown"):
+        found = PLACED.findall(cell.source)
         assert not found, f"{found} in:\n{cell.source}"
 
 

@@ -138,9 +138,6 @@ def test_curves_hold_the_errors_of_single_runs(toy):
     assert all(errors[0] == pytest.approx(1) for errors in curves.values())
     assert curves["restart"][8] == curves["continue"][8] == toy.tangent_error(toy.tangent(Unrolled(), 8))
     assert curves["implicit"][3] == toy.tangent_error(toy.tangent(Implicit(CG.fixed(3)), 8))
-    lag = ch09.lag(toy, (4, 12))
-    assert lag["value"][1] == toy.error(toy.value(12)) < lag["value"][0]
-    assert lag["unrolled"][0] == toy.tangent_error(toy.tangent(Unrolled(), 4))
     before, after = ch09.restarted(toy, 5, 3)
     assert before == toy.error(toy.value(5)) and after == toy.tangent_error(toy.tangent(Last(3), 8))
 
