@@ -20,6 +20,9 @@ from regkit.freeform import FreeForm
 from regkit.grid import Grid
 from regkit.linear import CG
 from regkit.maps import determinants, gradients
+from regkit.optimize import levenberg_marquardt
+from regkit.path_energy import PathEnergy
+from regkit.problems import Functions
 from regkit.registration import Registration
 from regkit.transforms import Transform
 
@@ -217,6 +220,36 @@ def swirl(speed: float = 5.0) -> torch.Tensor:
     W1.reshape(8, 3)[0, 0] = W1.reshape(8, 3)[1, 1] = 1.0
     W2.reshape(2, 8)[0, 1], W2.reshape(2, 8)[1, 0] = -speed, speed
     return w
+
+
+def straightened(
+    energy: PathEnergy, start: torch.Tensor, iterations: int = 60
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Parameters of the flow that ends where ``start`` does and goes there by a shorter way, and ``start``.
+
+    ½ ∫ |y(x; w) − y(x; start)|² dx + λS(w) by Levenberg-Marquardt. Neurons without weights get some
+    first, which change nothing: they would never get any.
+    """
+    flow, omega = energy.transform, energy.grid.cell_volume
+    motion, p = flow.on(energy.grid), flow.hidden * (flow.dim + 1)
+    idle = (start[:p].reshape(flow.hidden, -1) == 0).all(1)
+    start = start.clone()
+    start[:p].reshape(flow.hidden, -1)[idle] = flow.identity()[:p].reshape(flow.hidden, -1)[idle]
+    end = motion(start)
+    weight = omega * torch.eye(flow.dim, dtype=end.dtype).expand(len(end), flow.dim, flow.dim)
+    problem = Functions(
+        lambda w: 0.5 * omega * (motion(w) - end).square().sum() + energy.value(w),
+        lambda w: omega * motion.chain_gradient(w, motion(w) - end) + energy.gradient(w),
+        gauss_newton=lambda w: motion.chain_hessian(w, weight) + energy.hessian(w, "gauss-newton").dense(w),
+    )
+    return levenberg_marquardt(problem, start, iterations=iterations).x, start
+
+
+def detour(energy: PathEnergy, w: torch.Tensor) -> float:
+    """S(w) as a share of what it would be if every point went straight to its end at one speed."""
+    x = energy.grid.points()
+    straight = 0.5 * energy.grid.cell_volume * (energy.transform(w, x) - x).square().sum()
+    return float(energy.value(w) / (energy.strength * straight))
 
 
 def smallest_determinant(transform: Transform, w: torch.Tensor, x: torch.Tensor) -> float:

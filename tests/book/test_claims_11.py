@@ -20,6 +20,7 @@ from regkit.energies import Bending
 from regkit.flows import pulled_back
 from regkit.freeform import FreeForm
 from regkit.grid import Grid
+from regkit.path_energy import PathEnergy
 from regkit.registration import Registration
 
 SIZE, NOISE = 64, 5.0
@@ -214,6 +215,30 @@ def test_claim_a_flow_is_not_folded_but_its_steps_are():
         flow = experiments.flow_of(steps)
         least[steps] = areas(lambda p, f=flow: f(experiments.swirl(speed), torch.from_numpy(p)).numpy()).min()
     assert least[1] < -5 and least[2] < 0 and abs(least[16] - 1) < 0.01
+
+
+def test_claim_the_energy_of_the_path_takes_the_detour_away():
+    """SciPy's integrator as the flow, with energy as one more coordinate; fewer paths than in the chapter."""
+    energy = PathEnergy(experiments.flow_of(9), Grid(data.HAND_BOX, (6, 6)), strength=1e-3)
+    straight, before = experiments.straightened(energy, experiments.swirl(3.0))
+    x, spent, ends = energy.grid.points().numpy(), [], []
+    for w in (before, straight):
+        W1, b1, W2, b2 = (part.numpy() for part in w.split(energy.transform.sizes))
+
+        def rate(t, state, W1=W1, b1=b1, W2=W2, b2=b2):
+            z = state.reshape(3, -1)[:2]
+            inputs = np.vstack([z, np.full(len(x), t)])
+            velocity = W2.reshape(2, 8) @ np.tanh(W1.reshape(8, 3) @ inputs + b1[:, None]) + b2[:, None]
+            return np.vstack([velocity, (velocity**2).sum(0)]).reshape(-1)
+
+        start = np.vstack([((x - experiments.CENTRE) / 5).T, np.zeros(len(x))])
+        end = scipy.integrate.solve_ivp(rate, (0, 1), start.reshape(-1), rtol=1e-9, atol=1e-10).y[:, -1]
+        end = end.reshape(3, -1)
+        spent.append(end[2].sum() / np.square(end[:2] - start[:2]).sum())
+        ends.append(5 * end[:2])
+    assert 1.3 < spent[0] < 1.45 and 1 < spent[1] < 1 + 0.4 * (spent[0] - 1)
+    off = np.linalg.norm(ends[1] - ends[0], axis=0).mean()
+    assert off < 0.02 * np.linalg.norm(ends[0] - 5 * start[:2], axis=0).mean()
 
 
 def test_claim_kept_points_bound_the_memory():
