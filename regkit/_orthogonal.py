@@ -15,7 +15,6 @@ Source:
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from regkit.operators import Map

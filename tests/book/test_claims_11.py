@@ -63,7 +63,7 @@ def falling(cells: int, powers: tuple) -> list:
     for power in powers:
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            end = deform(problem(cells, 10.0**power), w, levels=1, reduction=0.03, iterations=100)
+            end = deform(problem(cells, 10.0**power), w, levels=1, reduction=0.03, iterations=200)
         w = end.w
         found.append((end(x), end.converged, bool(told)))
     return found

@@ -1,4 +1,4 @@
-"""Conjugate gradients whose residuals are kept orthogonal: the same in exact arithmetic, and no worse in any."""
+"""Conjugate gradients whose residuals are kept orthogonal: what changes by rounding, and what does not."""
 
 from __future__ import annotations
 
