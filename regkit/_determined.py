@@ -33,9 +33,9 @@ from regkit.transforms import Affine
 
 LEAST = 0.02  # of a motion that is seen
 SURE = 3  # standard deviations
-_CELLS = 1 << 13  # of the images to begin with
-_FEWEST = 8  # cells a side: of five a slope is told
-_ALONG, _ACROSS = 1.98, 2.63  # κ for one axis, of the filters (1, 2, 0, −2, −1) and (1, 4, 6, 4, 1)
+CELLS = 1 << 13  # of the images to begin with
+FEWEST = 8  # cells a side: of five a slope is told
+ALONG, ACROSS = 1.98, 2.63  # κ for one axis, of the filters (1, 2, 0, −2, −1) and (1, 4, 6, 4, 1)
 
 
 def undetermined(levels: Sequence[Registration], w: Tensor) -> str | None:
@@ -49,7 +49,7 @@ def undetermined(levels: Sequence[Registration], w: Tensor) -> str | None:
         levels: the problem on images of several sizes, the smallest first, with an affine map.
         w (p,): where the images lie on each other.
     """
-    first = max((k for k, level in enumerate(levels) if level.grid.count <= _CELLS), default=0)
+    first = max((k for k, level in enumerate(levels) if level.grid.count <= CELLS), default=0)
     seen: dict[int, list[Slopes]] = {}
 
     def told(k: int, shifts: bool) -> bool | None:
@@ -123,7 +123,7 @@ class Slopes:
             scaled = scaled @ (vectors / np.sqrt(values))
             shares, directions = np.linalg.eigh(sign * scaled.T @ self.both @ scaled)
             u = scaled @ directions[:, 0]
-            kappa = _ALONG * _ACROSS ** (d - 1)
+            kappa = ALONG * ACROSS ** (d - 1)
             noise = 2 * kappa * max(0, u @ self.moved @ u) * max(0, u @ self.fixed @ u) / self.count
             best = max(best, (float(shares[0]), math.sqrt(noise)))
         return best
@@ -151,7 +151,7 @@ def _pairs(level: Registration, w: Tensor) -> Iterator[tuple[np.ndarray, np.ndar
     if level.weights is not None:
         counts &= (level.weights > 0.99 * level.weights.max()).numpy(force=True)
     images = moved(level.template), level.reference.to(at).numpy(force=True)
-    if min(shape) >= _FEWEST:
+    if min(shape) >= FEWEST:
         alike = isinstance(level.distance, SSD | NCC)
         for pair in [images] if alike else [(image, image) for image in images]:
             yield *pair, counts, level.grid.spacing

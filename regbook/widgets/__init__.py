@@ -7,6 +7,7 @@ stills                 what stands in their place where there are no scripts
 spline.js              splines, affine maps and Newton's method: what all share that register
 squared_difference.js  the squared difference of two images
 correlation.js         their normalised cross-correlation over the overlap
+determined.js          do they tell the map between them?
 align.js               two pictures, aligned from any start
 pictures.js            reads the pictures of a reader, and writes one
 krylov.js              conjugate gradients and Chebyshev's iteration with their tangents
@@ -19,6 +20,7 @@ beside.js              calls functions in a worker, or here where there is none
 from __future__ import annotations
 
 import io
+import json
 import math
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -33,10 +35,20 @@ from regbook.explore import PageWidget, page_widget
 from regbook.explore.frames import base64_text
 from regbook.plots import COLORS, ERROR_COLORS
 from regbook.widgets import stills
-from regkit import coefficients
+from regkit import _determined, coefficients
 from regkit.data import Pair
 from regkit.spline import smoothing_modes
 from regkit.transforms import Affine
+
+# What both sides call determined: the same numbers in Python and in the page.
+DETERMINED = {
+    "least": _determined.LEAST,
+    "sure": _determined.SURE,
+    "cells": _determined.CELLS,
+    "fewest": _determined.FEWEST,
+    "along": _determined.ALONG,
+    "across": _determined.ACROSS,
+}
 
 
 def _script(name: str) -> str:
@@ -188,7 +200,8 @@ def workshop(pairs: Sequence[Mapping], **texts) -> PageWidget:
     sent = [
         {**pair, "template": _png(pair["template"]), "reference": _png(pair["reference"])} for pair in pairs
     ]
-    job = f"() => ({_script('align')})(({_script('spline')})(), {_script('correlation')})"
+    determined = f"({_script('determined')})({json.dumps(DETERMINED)})"
+    job = f"() => ({_script('align')})(({_script('spline')})(), {_script('correlation')}, {determined})"
     compute = f"(tell) => ({_script('background')})({job}, null, tell)"
     call = f"({_script('beside')})({_script('pictures')})"
     js = _with("workshop", f"({_script('spline')})()", call, compute)

@@ -1,8 +1,9 @@
 // Two pictures, aligned from any start, for background.js: all turns, five sizes and all shifts on coarse pictures, the
 // best of them followed from level to level by Gauss-Newton on the correlation of the overlap.
-// shared: what spline.js gives; correlation: correlation.js. A setting is {template, reference}, each {grey, shape}, or
-// null for nothing; both boxes are as long as the reference has cells. Tells {share, words}, and at the end {found}.
-(shared, correlation) => {
+// shared: what spline.js gives; correlation: correlation.js; determined: what determined.js gives. A setting is
+// {template, reference}, each {grey, shape}, or null for nothing; both boxes are as long as the reference has cells.
+// Tells {share, words}, and at the end {found}.
+(shared, correlation, determined) => {
   const THETA = 0.1, COARSE = 32, TURNS = 24, SIZES = [1, 0.7, 1.4, 0.5, 2];
   const FOLLOWED = [48, 12, 4], LEAST = 0.3;  // candidates on each level, then two; the smallest part that overlaps
 
@@ -155,7 +156,9 @@
       yield { share: 0.3 + (0.7 * (k + 1)) / count, words: `Level ${k + 1} of ${count}: correlation ` +
         list[0].correlation.toFixed(2) };
     }
-    const best = list[0] ? { ...list[0], evidence: evidence(list[0].w, T, R, count - 1) } : null;
+    if (!list[0]) return yield { found: { best: null, rivals, unit } };
+    const [{ w }] = list, at = (x, y) => shared.look(w, x - center[0], y - center[1], center);
+    const best = { ...list[0], evidence: evidence(w, T, R, count - 1), free: determined.undetermined(T, R, at) };
     yield { found: { best, rivals, unit } };
   };
 }

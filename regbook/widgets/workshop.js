@@ -118,7 +118,12 @@
     full: () => "The aligned picture could not be written: it is too large for this browser. Make the reference " +
       "smaller, or move the template by the matrix in another program.",
     blank: (which) => `No: the ${which} is blank. A picture of one grey has nothing to hold on to.`,
-    no: (best) => "No: these two pictures share nothing that turning, stretching and moving could bring together. " +
+    slides: () => "Aligned, but nothing tells the map along one direction: there the pictures hardly change, as " +
+      "stripes or a lone edge do. The template may slide along it as far as it likes.",
+    turns: () => "Aligned, but nothing tells the whole map: the pictures hardly change when they are turned or " +
+      "stretched about a point, as a disc or an oval does. The template may turn as far as it likes.",
+    no: (best) => (best?.free ? "No: what these two pictures share is no more than stripes, a lone edge or a disc has. "
+      : "No: these two pictures share nothing that turning, stretching and moving could bring together. ") +
       (best ? `The best of all minima has the correlation ${nu(best)}, but its details agree only ` +
         `${kit.minus(best.evidence.toFixed(1))} times as well as chance makes them; ${NEEDED} times is needed.`
         : "None of the starts led to a minimum with enough overlap."),
@@ -199,7 +204,7 @@
       state.phase = "aligned";
       state.found = { best: ready(best), second: ready(second) };
       const near = second && second.evidence > NEEDED && second.evidence > NEAR * first.evidence;
-      tell(near ? "two" : "aligned", state.found.best, state.found.second);
+      tell(best.free ?? (near ? "two" : "aligned"), state.found.best, state.found.second);
     }
     const held = document.activeElement === stop;
     show();
@@ -398,8 +403,9 @@
     .rk .ws-out [aria-pressed=true]{border-color:var(--rk-accent);box-shadow:inset 0 0 0 1px var(--rk-accent)}`;
   const sample = { correlation: 0.888, share: 0.88, evidence: 88.8,
     map: { A: [-0.766, -0.643, 0.643, -0.766], b: [88, 88] } };
-  const texts = () => [says.two(sample, sample), says.aligned(sample, sample), says.no(sample), says.heic(),
-    says.large(88888, 88888), says.broken(), ...data.pairs.map((pair) => `${pair.says} Press “Align the pictures”.`)];
+  const texts = () => [says.two(sample, sample), says.aligned(sample, sample), says.no(sample), says.turns(),
+    says.heic(), says.large(88888, 88888), says.broken(),
+    ...data.pairs.map((pair) => `${pair.says} Press “Align the pictures”.`)];
   const head = ["", "best", "second-best"].map((words) =>
     (words ? el("th", { scope: "col" }, words) : el("td", {}, "")));
   // sizes are not known yet: the longest of the sentences need some

@@ -351,6 +351,28 @@ def test_two_pictures_that_share_nothing_and_a_playing_card_with_two_answers(pag
     assert height(figure) == before
 
 
+ROWS, COLUMNS = np.indices(SMALL)
+FREE = {
+    "stripes": ("slides", np.sin((ROWS + COLUMNS / 2) / 4)),
+    "a ramp": ("no", ROWS + COLUMNS / 2),  # which has no details
+    "a lone edge": ("slides", ROWS > 0.4 * COLUMNS + 30),
+    "a disc": ("turns", np.hypot(ROWS - 55, COLUMNS - 85) < 30),
+    "an oval": ("turns", np.hypot((ROWS - 55) / 2, COLUMNS - 85) < 20),
+}
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_it_says_where_nothing_tells_the_map(page, name):
+    """What may slide or turn; each of the two pictures has noise of its own."""
+    expected, image = FREE[name][0], FREE[name][1].astype(float)
+    picture = 60 + 120 * (image - image.min()) / np.ptp(image)
+    random = np.random.default_rng(0)
+    choose_both(page, *(file(picture + 3 * random.normal(size=SMALL)) for _ in range(2)))
+    assert align(page) == expected
+    words = page.locator(".ws-verdict[role=status]").inner_text()
+    assert ("no more than stripes" if expected == "no" else "nothing tells") in words
+
+
 def test_it_can_be_stopped(page):
     """At once: what the worker had asked for comes to nothing."""
     page.evaluate(

@@ -172,7 +172,7 @@ def test_noise_of_the_sum_is_as_told():
         slopes = _determined.Slopes(*random.normal(size=(2, 24, 24)), np.ones((24, 24), bool), (1.0, 1.0))
         squares = slopes.moved[2, 2] * slopes.fixed[2, 2]
         sums.append(slopes.both[2, 2] / np.sqrt(squares / slopes.count))
-    kappa = _determined._ALONG * _determined._ACROSS
+    kappa = _determined.ALONG * _determined.ACROSS
     assert np.std(sums) == pytest.approx(np.sqrt(kappa), rel=0.15)
     size = slopes.both[2, 2] + slopes.both[5, 5]
     expected = np.sqrt(2 * kappa * squares / slopes.count) / abs(size)
