@@ -36,8 +36,8 @@ def denoised(problem: Registration) -> Tensor:
         coarser = at_centres(basis.coefficients(next)).reshape(problem.grid.shape)
         band, gain = finer - coarser, _gain(theta, next, problem.grid.dim)
         if noise is None:
-            seen = band[counts].abs()
-            seen = seen[seen > 1e-9 * seen.max()]
+            size = band.abs() * counts
+            seen = size[size > 1e-9 * size.max()]
             noise = (seen.median() / 0.6745) ** 2 / gain if len(seen) else 0.0
         around = _local_mean(band * band)
         share = _STRICT * noise * gain / torch.where(around > 0, around, math.inf)

@@ -13,7 +13,7 @@ from torch import Tensor
 from regkit._require import require, tensor
 from regkit.files import read
 from regkit.grid import Grid
-from regkit.outside import known
+from regkit.outside import _outermost, known
 
 
 def given(
@@ -87,8 +87,6 @@ def filled(image: Tensor, mask: Tensor) -> Tensor:
 def even(image: Tensor, mask: Tensor | None) -> bool:
     """Whether the outermost cells vary by less than a quarter of what the image varies by."""
     counts = known(image, mask)
-    border = counts.clone()
-    border[tuple(slice(1, -1) for _ in image.shape)] = False
-    return bool(border.any()) and bool(
-        image[border].std(correction=0) < 0.25 * image[counts].std(correction=0)
-    )
+    border = counts & _outermost(counts)
+    inside = image if mask is None else image[counts]
+    return bool(border.any() and image[border].std(correction=0) < 0.25 * inside.std(correction=0))

@@ -117,7 +117,6 @@ def completed(
     image = image_tensor(image, finite=weights is None)
     require(tuple(image.shape) == shape, f"expected {names[0]} of shape {shape}, got {tuple(image.shape)}")
     if weights is None:
-        padding(image, outside, known(image, None))  # for its check of the choice
         return image, None
     weights, name = real_tensor(weights, names[1], image), names[1]
     require(tuple(weights.shape) == shape, f"expected {name} of shape {shape}, got {tuple(weights.shape)}")

@@ -35,8 +35,9 @@ from regkit.optimize import levenberg_marquardt, newton_trust
 from regkit.outside import Outside
 from regkit.pyramid import smaller
 from regkit.registered import THETA, Registered, RunnerUp
-from regkit.registration import Registration
+from regkit.registration import Evaluation, Objective, Registration
 from regkit.similarity import Similarity
+from regkit.spline import at_centres
 from regkit.starts import Together, Weighted, descend, fits, settle
 from regkit.transforms import Affine, Rigid, Transform, Translation
 
@@ -278,9 +279,8 @@ def _starts(problem: Registration, turns: int | None) -> Tensor:
 
 def _search(problem: Registration, turns: int | None, callback: Callable, notes: list[str]) -> Registered:
     began, levels, fast = time.perf_counter(), sizes(problem), fits(problem)
-    w, runner_up, covariance = _starts(problem, turns), None, None
+    w, runner_up, covariance = _starts(levels[0], turns), None, None
     equations = Weighted(problem) if fast else None
-    still = w[-1] if len(w) == 1 else w[-2]
     for number, level in enumerate(levels, 1):
         if number == 1 or number < len(levels) or not fast:
             w, J = _minimised(level, w, fast, THETAS[min(number, len(THETAS)) - 1])
@@ -294,7 +294,8 @@ def _search(problem: Registration, turns: int | None, callback: Callable, notes:
         if callback(Stage(level.grid.count, number, len(levels), w[0], time.perf_counter() - began)):
             break
     finest = problem.at(THETA)
-    found = Registered(problem, w[0], float(finest.loss(still)), float(finest.loss(w[0])), runner_up)
+    before, after = _without_motion(finest), float(finest.loss(w[0]))
+    found = Registered(problem, w[0], before, after, runner_up)
     if covariance is not None:
         vars(found)["precision"] = equations.precision(found.w, covariance[0])  # here it is at hand
     doubts = _doubts(found, levels, turns)
@@ -336,6 +337,17 @@ def _doubts(found: Registered, levels: list[Registration], turns: int | None) ->
         yield f"no better: the distance is {found.after:.3g} with the map and {found.before:.3g} without"
 
 
+def _without_motion(objective: Objective) -> float:
+    """J of the identity. Between equal grids it needs the spline at the cells only, as weighted sums."""
+    problem = objective.problem
+    still = problem.transform.identity().to(problem.reference)
+    if problem.grids[0] != problem.grids[1]:
+        return float(objective.loss(still))
+    cover = () if problem.cover is None else (at_centres(problem.cover),)
+    template = at_centres(objective.coefficients) + problem.beyond[0]
+    return float(Evaluation(objective, still, (template,), cover).loss)
+
+
 def _settled(equations: Weighted, w: Tensor) -> tuple[Tensor, Tensor]:
     """``settle``, or if its iteration does not converge from here, from the minimiser; or else that."""
     end = settle(equations, w)
@@ -356,11 +368,13 @@ def _minimised(level: Registration, w: Tensor, fast: bool, theta: float = THETA)
 
 def _distinct(level: Registration, w: Tensor, J: Tensor) -> list[int]:
     """The numbers of the minima, the smallest first, without those that are the same as a better one."""
+    if len(w) == 1 and J.isfinite():
+        return [0]
     y = torch.stack([level.motion(each).reshape(-1) for each in w])
-    apart = torch.cdist(y, y) > 0.05 * max(level.grid.extent) * math.sqrt(level.grid.count)
-    chosen: list[int] = []
-    for k in J.argsort().tolist():
-        if J[k].isfinite() and apart[k, chosen].all():
+    far, chosen = 0.05 * max(level.grid.extent) * math.sqrt(level.grid.count), []
+    apart = (torch.cdist(y, y) > far).tolist()
+    for k in J.argsort()[: int(J.isfinite().sum())].tolist():
+        if all(apart[k][other] for other in chosen):
             chosen.append(k)
     require(len(chosen) > 0, NOTHING)
     return chosen

@@ -42,6 +42,7 @@ import math
 
 import numpy as np
 import torch
+from scipy.ndimage import spline_filter1d
 from torch import Tensor
 
 from regkit._denoised import denoised
@@ -49,7 +50,7 @@ from regkit._require import require
 from regkit.distances import NCC, SSD
 from regkit.outside import known, share
 from regkit.registration import Objective, Registration
-from regkit.spline import at_centres, coefficients, evaluate
+from regkit.spline import at_centres, evaluate
 from regkit.transforms import Affine
 
 # Points that have less than this share, taken together, of what the gradients say are left out.
@@ -263,8 +264,7 @@ class Weighted:
         require(fits(problem), f"expected SSD or NCC, an affine map and no regulariser, got {problem!r}")
         self.problem, (self._beyond, base) = problem, _bases(problem)
         self._sharp, self.clean = problem.bases[0].coefficients(0.0), denoised(problem)
-        c, z = coefficients(self.clean, 0.0), problem.motion._extended
-        slope = torch.stack([at_centres(c, k) / h for k, h in enumerate(problem.grid.spacing)])
+        slope, z = _slopes(self.clean, problem.grid.spacing), problem.motion._extended
         self._moved, telling = moved(problem, torch.ones_like(z[0])), _telling(slope, problem.omega)
         self.motion = problem.transform.on(problem.points.T[:, telling].T)
         self._omega, z, slope = problem.omega[telling], self.motion._extended, slope[:, telling]
@@ -367,6 +367,19 @@ def _bases(problem: Registration) -> tuple[Tensor, Tensor]:
     if isinstance(problem.distance, NCC):
         own = problem.template[known(problem.template, problem.template_weights)].mean()
     return problem.beyond[0] - own, base
+
+
+def _slopes(image: Tensor, spacing: tuple[float, ...]) -> Tensor:
+    """∇ of the cubic spline through an image at its cell centres, (d, n).
+
+    Across an axis that spline is the image itself: for the slope along it lines are enough.
+    """
+    cells = image.numpy(force=True)
+    slopes = [
+        np.gradient(spline_filter1d(cells, axis=axis, mode="mirror"), h, axis=axis)
+        for axis, h in enumerate(spacing)
+    ]
+    return torch.from_numpy(np.stack(slopes).reshape(len(spacing), -1)).to(image)
 
 
 def _telling(slope: Tensor, omega: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from regkit import (
 from regkit.data import hands_phantom
 from regkit.registration import Evaluation
 from regkit.spline import at_centres, coefficients, evaluate
-from regkit.starts import Together, Weighted, descend, fits, settle
+from regkit.starts import Together, Weighted, _slopes, descend, fits, settle
 
 
 def example(distance, transform, outside=0.0, **options):
@@ -168,6 +168,16 @@ def test_brightness_and_contrast_do_not_move_the_end():
     )
 
 
+def test_slopes_line_by_line_are_those_of_the_spline(random):
+    """But for the ends of lines, where the spline falls to zero and these do not."""
+    image, h = random(40, 44), (0.5, 2.0)
+    inner = (slice(None), slice(14, -14), slice(14, -14))
+    expected = [at_centres(coefficients(image, 0.0), k) / h[k] for k in (0, 1)]
+    for slope, other in zip(_slopes(image, h), expected, strict=True):
+        both = torch.stack([slope, other]).reshape(2, *image.shape)[inner]
+        torch.testing.assert_close(both[0], both[1], rtol=0, atol=1e-5)
+
+
 def test_points_that_are_left_out_say_next_to_nothing_along_any_direction():
     """A strong edge and faint waves beside it: of every slope at least 99 % of the squares are kept."""
     grid = Grid((64.0, 64.0), (64, 64))
@@ -177,7 +187,7 @@ def test_points_that_are_left_out_say_next_to_nothing_along_any_direction():
     image, weights = image.reshape(64, 64), inner.reshape(64, 64).double()
     equations = Weighted(Registration(image, image, grid, weights=weights, outside="edge"))
     kept = (equations.motion.points.floor() @ torch.tensor([64.0, 1.0]).double()).long()
-    slope = torch.stack([at_centres(coefficients(equations.clean, 0.0), k) for k in (0, 1)])
+    slope = _slopes(equations.clean, grid.spacing)
     angles = torch.linspace(0, torch.pi, 51, dtype=torch.float64)
     along = torch.stack([angles.cos(), angles.sin()], 1) @ slope
     squares, rest = along[:, inner].square().sum(1), along[:, kept].square().sum(1)
