@@ -264,7 +264,7 @@ CLAIMS = (
         "100 % before 90 and 95 %",
         lambda r: ", ".join(f"{p} %: {_range(r, f'last {p} %')}" for p in (90, 95, 100)),
         lambda r: _all_is_best(r),
-        "In the median it is. But starts that differ by 1e-10 spread 90 and 95 % so far that one run of each "
+        "In the median it is. But starts that differ by 10⁻¹⁰ spread 90 and 95 % so far that one run of each "
         "cannot order the three.",
         "09_differentiating_cg",
         "book/test_claims_12.py::test_claim_rounding_orders_ninety_and_ninety_five",

@@ -123,16 +123,20 @@ def newton_instead(problem, scales: Sequence[Scale]) -> dict:
 
 def _row(problem, scales: Sequence[Scale], ws: Sequence[torch.Tensor]) -> dict:
     better = gains(problem, scales, ws, "at the new θ")
-    misses = [
-        float((w - scale.after).norm() / (scale.w - scale.after).norm())
-        for w, scale in zip(ws, scales, strict=True)
-    ]
     return {
         "loss": int((better[:, 0] > 0).sum()),
         "gradient": int((better[:, 1] > 0).sum()),
         "median": float(np.median(better[:, 1])),
-        "miss": float(np.median(misses)),
+        "miss": float(np.median(misses(scales, ws))),
     }
+
+
+def misses(scales: Sequence[Scale], ws: Sequence[torch.Tensor]) -> list[float]:
+    """How far each w is from the next minimiser, in parts of the way to it."""
+    return [
+        float((w - scale.after).norm() / (scale.w - scale.after).norm())
+        for w, scale in zip(ws, scales, strict=True)
+    ]
 
 
 def recorded() -> dict[int, dict]:

@@ -7,17 +7,17 @@ ours, which everybody has. Losses are the paper's ‖r‖², twice this book's J
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 import torch
 
 from regbook import paper, records
+from regbook.experiments import ch06
 from regbook.meter import cost
 from regkit import data
-from regkit.continuation import follow, tangent
+from regkit.continuation import follow
 from regkit.flows import NeuralODE
 from regkit.grid import Grid
 from regkit.implicit import Derivative, Frozen, Last, Unrolled
@@ -126,44 +126,43 @@ def figure_2(images: str) -> dict[str, dict]:
     return rows
 
 
-FIGURE_3 = {"exact": ("exact", 1), "Gauss-Newton": ("gauss-newton", 1), "as printed": ("gauss-newton", 2)}
+#: The paper's names, and those of ``ch06.MATRICES``: the printed JᵀJ is half of the one that fits ‖r‖².
+FIGURE_3 = {
+    "exact": "exact Hessian",
+    "Gauss-Newton": "Gauss-Newton, matching",
+    "as printed": "Gauss-Newton, half of it",
+}
 
 
 def figure_3(images: str, size: int = 32, count: int = 40) -> dict[str, dict]:
-    """Euler's prediction against staying, at every scale but the first.
+    """Euler's prediction against staying, at every scale but the first, for each matrix.
 
-    ``exact`` and ``Gauss-Newton`` have a matrix that belongs to the gradient; ``as printed`` takes JᵀJ with
-    the gradient of ‖r‖², a step twice too long. Each is judged at the scale that is predicted (``new``), and
-    against the loss and gradient at the scale it comes from (``old``), as the paper's program does for its
-    Gauss-Newton branch.
+    Staying is judged at the scale that is predicted (``new``), and at the scale it comes from (``old``), as
+    the paper's program does for its Gauss-Newton branch.
     """
     problem = registration(images, size)
-    scales = np.logspace(3, -3, count).tolist()
-    path = follow(problem, scales, problem.transform.identity(), predictor="none")
+    scales = ch06.path(problem, np.logspace(3, -3, count).tolist(), problem.transform.identity())
     rows = {}
-    for name, (kind, factor) in FIGURE_3.items():
-        gains = {"new": [], "old": []}
-        misses = []
-        for here, there in pairwise(path.steps):
-            rate = tangent(problem, here.w, here.theta, variable="linear", hessian=kind)
-            prediction = here.w + factor * (there.theta - here.theta) * rate
-            point = problem.at(there.theta).point(prediction, 1)
-            loss, norm = float(point.loss), float(point.gradient.norm())
-            gains["new"].append((1 - loss / there.prediction_loss, 1 - norm / there.prediction_gradient_norm))
-            gains["old"].append((1 - loss / here.loss, 1 - norm / here.gradient_norm))
-            misses.append(float((prediction - there.w).norm() / (here.w - there.w).norm()))
+    for name, matrix in FIGURE_3.items():
+        ws = [scale.prediction(ch06.MATRICES[matrix](scale)) for scale in scales]
         rows[name] = {
-            judged: {
-                "loss better": sum(loss > 0 for loss, _ in pairs),
-                "gradient better": sum(norm > 0 for _, norm in pairs),
-                "loss median": statistics.median(loss for loss, _ in pairs),
-                "gradient median": statistics.median(norm for _, norm in pairs),
-                "gradient largest": max(norm for _, norm in pairs),
-            }
-            for judged, pairs in gains.items()
+            short: _counted(ch06.gains(problem, scales, ws, judged))
+            for short, judged in (("new", "at the new θ"), ("old", "at the old θ"))
         }
-        rows[name] |= {"scales": len(misses), "miss": statistics.median(misses)}
+        rows[name] |= {"scales": len(scales), "miss": float(np.median(ch06.misses(scales, ws)))}
     return rows
+
+
+def _counted(gains: np.ndarray) -> dict[str, float]:
+    """Of relative gains in loss and in gradient norm, (k, 2): how many are above zero, how large they are."""
+    better, median = (gains > 0).sum(axis=0).tolist(), np.median(gains, axis=0).tolist()
+    return {
+        "loss better": better[0],
+        "gradient better": better[1],
+        "loss median": median[0],
+        "gradient median": median[1],
+        "gradient largest": float(gains[:, 1].max()),
+    }
 
 
 def corrector_iterations(images: str, count: int = 40) -> dict[str, int]:
@@ -284,6 +283,12 @@ def figure_7(images: str, percent: int) -> dict:
     ]
     relative = float((J - exact.jacobian).norm() / exact.jacobian.norm())
     return {"errors": errors, "jacobian_error": relative}
+
+
+def falls(figure_7: Mapping[str, dict]) -> dict[int, np.ndarray]:
+    """How steeply the remainders of Fig 7 fall from each step to the next: 2 for a right Jacobian, else 1."""
+    widths = np.diff(np.log(LENGTHS))
+    return {int(percent): np.diff(np.log(row["errors"])) / widths for percent, row in figure_7.items()}
 
 
 def summary(runs: Sequence[dict]) -> dict[str, float]:

@@ -367,8 +367,12 @@ class _Narrow:
                     self._label(self.axes.index(ax), name, next(filter(None, words), ""))
 
     def _label(self, number: int, name: str, words: str) -> None:
-        axis = getattr(self.axes[number], f"{name}axis")
-        axis.set_tick_params(**{"labelbottom" if name == "x" else "labelleft": True})
+        ax = self.axes[number]
+        axis = getattr(ax, f"{name}axis")
+        neighbours = getattr(ax, f"get_shared_{name}_axes")().get_siblings(ax)
+        ticks = [tick for other in neighbours for tick in getattr(other, f"{name}axis").get_ticklabels()]
+        size = max((tick.get_size() for tick in ticks), default=LEAST)
+        axis.set_tick_params(**{"labelbottom" if name == "x" else "labelleft": True}, labelsize=size)
         axis.set_label_text(words)
         self.labels.append((number, name, words))
 

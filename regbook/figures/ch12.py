@@ -96,7 +96,7 @@ def predictions(results: Mapping):
 def table_1(paper: Mapping, here: Mapping) -> str:
     """Table 1 as HTML: factors of the paper beside ours, for 6 and 50 parameters."""
     names = ("loss", "gradient", "Hessian", "product", "forward", "Jacobian")
-    titles = {"product": "Hessian times a vector", "forward": "forward function"}
+    titles = {"product": "product with H", "forward": "forward function"}
     head = "<tr><th></th><th colspan='2'>6 parameters&emsp;</th><th colspan='2'>50 parameters</th></tr>"
     head += "<tr><th></th>" + 2 * "<th>paper</th><th>here</th>" + "</tr>"
     body = ""

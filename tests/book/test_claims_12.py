@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
-from regbook import records
+from regbook import paper, records
 from regbook.experiments import ch12
+from regkit.implicit import Frozen
+from regkit.linear import Cholesky
+from regkit.varpro import GolubPereyra, Reduced
 
 RECORD = records.load("reproduction.json")
 
@@ -33,3 +36,20 @@ def test_claim_judged_alike_both_predictions_help():
             assert row["new"]["gradient better"] >= row["scales"] - 2
             assert row["old"]["gradient better"] == 0
         assert exact["new"]["gradient median"] > gauss_newton["new"]["gradient median"]
+
+
+def test_claim_one_step_of_figure_seven_tests_the_jacobian():
+    drawn = {percent: ch12.figure_7("drawn", int(percent)) for percent in ("0", "90", "100")}
+    for found in (RECORD["figure_7"], drawn):
+        slopes = ch12.falls(found)
+        right, wrong = slopes.pop(100), np.array(list(slopes.values()))
+        assert (right > wrong.max(axis=0) + 0.2).sum() == 1 and right.max() > 1.2
+        assert np.allclose(right[:3], 1, atol=0.02) and np.allclose(wrong[:, :3], 1, atol=0.02)
+    made, w = ch12.superresolution("drawn")
+    exact = Reduced(made.problem, Cholesky(), GolubPereyra(), rows="data").point(w)
+    v = exact.jacobian.T @ exact.residual
+    moved = w + ch12.LENGTHS[2] * v
+    gone = Reduced(made.problem, paper.cg(200), Frozen(), made.problem.upsampled(), rows="data").residual(
+        moved
+    )
+    assert float(gone.norm()) < 1e-2 * ch12.LENGTHS[2] * float((exact.jacobian @ v).norm())  # out of the box

@@ -52,6 +52,11 @@ def test_figure_3_is_that_of_the_reference_runs(name, losses, gradients, loss_me
     assert row["old"]["gradient better"] == 0 and row["old"]["gradient largest"] < -31000
 
 
+def test_falls_are_slopes_over_the_steps():
+    found = ch12.falls({"0": {"errors": 3 * ch12.LENGTHS}, "100": {"errors": ch12.LENGTHS**2}})
+    assert np.allclose(found[0], 1) and np.allclose(found[100], 2) and len(found[0]) == 9
+
+
 def test_at_128_pixels_the_exact_hessian_leads_by_more():
     rows = RECORD["figure_3"]["128"]
     assert rows["exact"]["new"]["gradient median"] == pytest.approx(0.887, abs=0.01)
@@ -97,6 +102,8 @@ def test_what_rounding_decides_was_run_from_five_starts(name, low, high):
 def test_the_record_is_what_the_code_gives(paper_data):
     four, two = ch12.figure_4("paper"), ch12.figure_2("paper")
     assert four == pytest.approx(RECORD["figure_4"], rel=1e-6)
+    for name, row in ch12.figure_3("paper").items():
+        assert row["new"] == pytest.approx(RECORD["figure_3"]["32"][name]["new"], rel=1e-6)
     for name, row in two.items():
         assert row["loss"] == pytest.approx(RECORD["figure_2"][name]["loss"], rel=1e-6)
     for name in ("exact", "5 iterations"):

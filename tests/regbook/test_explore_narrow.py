@@ -226,6 +226,17 @@ def test_panels_stand_below_each_other():
     assert figure.axes[1].get_ylabel() == "value", "it took its label from its neighbour"
 
 
+def test_labels_of_a_shared_axis_are_alike_in_both_panels():
+    figure, axes = plt.subplots(1, 2, figsize=(6.4, 2.8), sharey=True)
+    for ax in axes:
+        ax.plot([1, 2, 3], range(3), "o")
+        ax.set(yticks=range(3), yticklabels=["as printed", "Gauss-Newton", "exact"])
+    figure.canvas.draw()
+    narrow(figure)
+    words = [[(label.get_text(), label.get_size()) for label in ax.get_yticklabels()] for ax in axes]
+    assert words[0] == words[1] and words[0][0][0] == "as printed"
+
+
 def test_shared_axis_keeps_its_label_at_the_bottom():
     figure, axes = plt.subplots(3, 1, figsize=(6.4, 4), sharex=True)
     axes[2].set_xlabel("x")
