@@ -11,7 +11,18 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 from regbook.explore.page import once
-from tools import downloads, executed, folds, launch, references, sections, slide_html, teach, times
+from tools import (
+    downloads,
+    executed,
+    folds,
+    launch,
+    references,
+    sections,
+    slide_html,
+    teach,
+    teach_page,
+    times,
+)
 from tools.chapters import lessons
 from tools.toc import ROOT
 
@@ -31,7 +42,7 @@ def outputs(app: Sphinx, docname: str, source: list[str]) -> None:
     The pages for teachers get their tables.
     """
     path = Path(app.env.doc2path(docname))
-    if path.parent == teach.FOLDER:
+    if path.parent == teach_page.FOLDER:
         for used in teach.uses(path):
             app.env.note_dependency(str(used))
         source[0] = teach.filled(path)
@@ -104,7 +115,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     folds.setup(app)
     sections.setup(app)
     made_by = [
-        Path(module.__file__) for module in (folds, launch, references, sections, slide_html, teach, times)
+        Path(module.__file__)
+        for module in (folds, launch, references, sections, slide_html, teach, teach_page, times)
     ]
     made_by += [Path(__file__), *sorted((ROOT / "book" / "_static").iterdir())]
     state = hashlib.sha256(b"".join(path.read_bytes() for path in made_by)).hexdigest()

@@ -5,329 +5,41 @@ to mark. All else is said in one place already, and is taken from there when the
 and the feedback on their choices from the notebook, the sentences for wrong answers from the checkers and
 their tests, objectives and minutes from the chapter.
 
-The front matter of a page has these entries:
-
-    plan        rows: minutes, what, where (a heading of the chapter), who (teacher or students), and perhaps
-                optional: true, or split: true for the last row of the first of two sessions of 45 minutes
-    objectives  for each objective of the chapter the exercises, votes and claims that serve it: "5.1",
-                "guess 1", "the-label-of-a-claim"; those that the chapter names itself are left out
-    votes       for each vote what to say if few, half or most are right; for a guess also what each of its
-                wrong options reveals, in their order
-
-and its text has ``{{ plan }}``, ``{{ votes }}`` and their like where the tables go; see ``FILLS``.
+The text of a page has ``{{ plan }}``, ``{{ votes }}`` and their like where the tables go; see ``FILLS``. Its
+front matter is read by ``tools/teach_page.py``, the chapter by ``tools/teach_chapter.py``, the checkers and
+their tests by ``tools/teach_checkers.py``.
 """
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import nbformat
-import yaml
 
 from tools import downloads, times
-from tools.chapters import (
-    CHOICE,
-    CHOICES,
-    appendices,
-    cells,
-    chapters,
-    lessons,
-    module,
-    needed,
-    number,
-    sections,
+from tools.chapters import appendices, cells, chapters, lessons, number
+from tools.teach_chapter import GAP, Vote, claims, exercises, objectives, one_line, served, slug, votes
+from tools.teach_checkers import cases, checkers, tests
+from tools.teach_page import (
+    APPENDICES,
+    FRONT,
+    HALF,
+    INDEX,
+    STUDENTS,
+    Row,
+    chapter_of,
+    courses,
+    front,
+    half_plan,
+    page,
+    plan,
 )
-from tools.toc import ROOT, pages
+from tools.toc import pages
 
-FOLDER = ROOT / "book" / "teach"
-INDEX = FOLDER / "index.md"
-APPENDICES = (
-    FOLDER / "appendices.md"
-)  # one page for all: when to use them, and a plan of half a session for each
-SESSION, LEAST, DOING, HALF = 90, 60, 0.4, 45  # minutes, minutes, part of them, minutes
-TEACHER, STUDENTS = "teacher", "students"
-HEADING = re.compile(r"^#{2,3} +(.+)$", re.MULTILINE)
-CLAIM = re.compile(r"<!-- claim: ([a-z0-9-]+) -->\s*\*\*(.+?)\*\*", re.DOTALL)
-NUMBER = re.compile(r"A?\d+\.\d+")
-FRONT = re.compile(r"\A---\n(.*?)^---\n", re.DOTALL | re.MULTILINE)
 FILL = re.compile(r"^\{\{ *(\w+) *\}\}$", re.MULTILINE)
-GAP = "…"  # stands where a sentence has a number that is computed
-
-
-# --------------------------------------------------------------------------- the page as it is written
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a plan."""
-
-    minutes: int
-    what: str
-    where: str
-    who: str
-    optional: bool = False
-    split: bool = False
-
-
-def page(chapter: Path) -> Path:
-    """Where the page for the teachers of a chapter is."""
-    return FOLDER / f"{chapter.name[:2]}.md"
-
-
-def chapter_of(page: Path) -> Path:
-    """The chapter that a page belongs to."""
-    return next(path for path in chapters() if path.name[:2] == page.stem)
-
-
-def front(page: Path) -> dict[str, Any]:
-    """The front matter of a page.
-
-    Raises: ValueError where there is none.
-    """
-    if not (found := FRONT.match(page.read_text(encoding="utf-8"))):
-        raise ValueError(f"expected front matter between two lines --- in {page.name}, got none")
-    return yaml.safe_load(found[1])
-
-
-def plan(page: Path) -> list[Row]:
-    return [Row(**row) for row in front(page)["plan"]]
-
-
-def half_plan(appendix: Path) -> list[Row]:
-    """The plan for an appendix."""
-    return [Row(**row) for row in front(APPENDICES)["plans"][number(appendix)]]
-
-
-# --------------------------------------------------------------------------- what the chapter says
-
-
-@dataclass(frozen=True)
-class Vote:
-    """A question to vote on; the right one of its choices, or None where a place on a slider is asked for."""
-
-    name: str
-    where: str
-    question: str
-    choices: tuple[str, ...]
-    feedback: tuple[str, ...]
-    right: int | None
-
-
-@cache
-def votes(chapter: Path) -> list[Vote]:
-    """All guesses and all questions of a chapter, in reading order: "guess 1", "predict", "checkpoint 3"."""
-    found: list[Vote] = []
-    where = ""
-
-    def named(kind: str) -> str:
-        return f"{kind} {1 + sum(vote.name.split()[0] == kind for vote in found)}"
-
-    for cell in nbformat.read(chapter, as_version=4).cells:
-        if cell.cell_type == "code":
-            found += [_guess(call, named("guess"), where) for call in _guesses(cell.source)]
-            continue
-        end = 0
-        for together in CHOICES.finditer(cell.source):
-            before = cell.source[end : together.start()]
-            where = (HEADING.findall(cell.source[: together.start()]) or [where])[-1]
-            pairs = [(_one_line(a), _one_line(b)) for a, b in CHOICE.findall(together[0])]
-            choices, feedback = zip(*pairs, strict=True)
-            right = next(k for k, words in enumerate(feedback) if words.startswith("Yes"))
-            name = named("checkpoint") if where == "Checkpoint" else "predict"
-            found.append(Vote(name, where, _asked(before), choices, feedback, right))
-            end = together.end()
-        where = (HEADING.findall(cell.source) or [where])[-1]
-    return found
-
-
-def _asked(text: str) -> str:
-    """The question above its choices: the last paragraph, without its number."""
-    paragraph = _one_line(text.strip().rpartition("\n\n")[2])
-    return re.sub(r"^\d+\. ", "", paragraph.strip("*"))
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _guesses(source: str) -> list[ast.Call]:
-    if "Guess(" not in source:
-        return []
-    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
-    return [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Guess"]
-
-
-def _guess(call: ast.Call, name: str, where: str) -> Vote:
-    given = dict(zip(("question", "options", "answer", "explain"), call.args, strict=False))
-    given |= {keyword.arg: keyword.value for keyword in call.keywords}
-    options = given.get("options")
-    choices = tuple(map(_text, options.elts)) if isinstance(options, ast.List) else ()
-    right = ast.literal_eval(given["answer"]) if choices else None
-    return Vote(name, where, _text(given["question"]), choices, (), right)
-
-
-def _text(node: ast.expr) -> str:
-    """A string of the code, with a gap where a value stands in it."""
-    if isinstance(node, ast.JoinedStr):
-        return "".join(part.value if isinstance(part, ast.Constant) else GAP for part in node.values)
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
-
-
-@cache
-def objectives(chapter: Path) -> list[str]:
-    """The objectives of a chapter, in its own words."""
-    text = next(text for title, text in sections(chapter) if title.startswith("What you will learn"))
-    return [_one_line(item) for item in re.findall(r"^\d+\. (.+?)[;.]?$", text, re.MULTILINE)]
-
-
-def stated(objective: str) -> list[str]:
-    """What an objective names itself: "(exercises 1.1 to 1.3)", "(checkpoint 3, 1.6)"."""
-    names = []
-    for inside in re.findall(r"\(([^()]+)\)", objective):
-        for first, last in re.findall(r"(\d+\.\d+)(?: to (\d+\.\d+))?", inside):
-            chapter, _, start = first.partition(".")
-            end = last.partition(".")[2] or start
-            names += [f"{chapter}.{k}" for k in range(int(start), int(end) + 1)]
-        names += re.findall(r"checkpoint \d+", inside)
-    return names
-
-
-def served(chapter: Path) -> list[list[str]]:
-    """For each objective what serves it: the names in the chapter, then those of the page."""
-    more = front(page(chapter))["objectives"]
-    return [
-        list(dict.fromkeys([*stated(words), *map(str, names)]))
-        for words, names in zip(objectives(chapter), more, strict=True)
-    ]
-
-
-@cache
-def exercises(chapter: Path) -> dict[str, str]:
-    """The numbers of the exercises, and their kinds: {"5.1": "on paper"}."""
-    text = "\n".join(cell.source for cell in cells(chapter, "markdown"))
-    return dict(times.ANNOUNCED.findall(text))
-
-
-@cache
-def claims(chapter: Path) -> dict[str, str]:
-    """The labels of the claims, and their words."""
-    text = "\n\n".join(cell.source for cell in cells(chapter, "markdown"))
-    return {label: _one_line(words) for label, words in CLAIM.findall(text)}
-
-
-@cache
-def headings(chapter: Path) -> list[str]:
-    return [title for cell in cells(chapter, "markdown") for title in HEADING.findall(cell.source)]
-
-
-def slug(heading: str) -> str:
-    """The anchor of a heading."""
-    return re.sub(r"[^\w\u4e00-\u9fff\- ]", "", heading.strip().lower().replace(" ", "-"))
-
-
-# --------------------------------------------------------------------------- what the checkers say
-
-
-@dataclass(frozen=True)
-class Case:
-    """A wrong answer that the tests give to a checker, and the sentence that it gets."""
-
-    exercise: str
-    answer: str
-    says: str
-    sentence: str
-
-
-@cache
-def cases(chapter: Path) -> list[Case]:
-    """Every wrong answer of ``tests/regbook/test_practice_NN.py``, with the checker's sentence for it.
-
-    Raises: ValueError where the checker has no such sentence.
-    """
-    tree = ast.parse(tests(chapter).read_text(encoding="utf-8"))
-    found = []
-    for test in tree.body:
-        name = re.fullmatch(r"test_(\d+_\d+)_names_the_error", getattr(test, "name", ""))
-        if name and isinstance(test, ast.FunctionDef):
-            for answer, says in _parameters(test):
-                sentence = _sentence(chapter, f"check_{name[1]}", says)
-                found.append(Case(name[1].replace("_", "."), _code(answer), says, sentence))
-    return found
-
-
-def tests(chapter: Path) -> Path:
-    return ROOT / "tests" / "regbook" / f"test_practice_{chapter.name[:2]}.py"
-
-
-def checkers(chapter: Path) -> Path:
-    return ROOT / "regbook" / "practice" / f"{module(chapter)}.py"
-
-
-def _parameters(test: ast.FunctionDef) -> list[tuple[ast.expr, str]]:
-    """The pairs (answer, what the checker says) that a test runs with."""
-    pairs = []
-    for decorator in test.decorator_list:
-        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "pytest.mark.parametrize":
-            for case in decorator.args[1].elts:
-                *_, answer, says = case.elts
-                pairs.append((answer, ast.literal_eval(says)))
-    return pairs
-
-
-def _code(answer: ast.expr) -> str:
-    """What a wrong answer computes: the body of a lambda, or the name that the tests gave it."""
-    return ast.unparse(answer.body if isinstance(answer, ast.Lambda) else answer)
-
-
-@cache
-def _messages(chapter: Path) -> dict[str, list[str]]:
-    """The sentences of each checker, with a gap where a value stands."""
-    found: dict[str, list[str]] = {}
-    for function in ast.parse(checkers(chapter).read_text(encoding="utf-8")).body:
-        if isinstance(function, ast.FunctionDef):
-            inside = {
-                id(part)
-                for node in ast.walk(function)
-                if isinstance(node, ast.JoinedStr)
-                for part in node.values
-            }
-            texts = [
-                _text(node) for node in ast.walk(function) if isinstance(node, ast.Constant | ast.JoinedStr)
-                and id(node) not in inside
-            ]  # fmt: skip
-            found[function.name] = [
-                text
-                for text in texts
-                if " " in text and not text.startswith("Right") and text != ast.get_docstring(function)
-            ]
-    return found
-
-
-def _sentence(chapter: Path, checker: str, says: str) -> str:
-    """The sentence of a checker in which a test looks for ``says``."""
-    messages = _messages(chapter)
-    others = [text for name, texts in messages.items() if not name.startswith("check_") for text in texts]
-    for text in [*messages[checker], *others]:
-        if re.search(says, text):
-            return text
-    words = re.findall(r"'?\w+'?", says)
-    for pattern in [
-        re.sub(r"\d+", GAP, says),
-        *(says.replace(word, GAP, 1) for word in words),
-    ]:  # one is computed
-        for text in [*messages[checker], *others]:
-            if re.search(pattern, text):
-                return text
-    raise ValueError(f"expected a sentence of {checker} with {says!r}, found none")
-
-
-# --------------------------------------------------------------------------- what the page shows
 
 
 def filled(page: Path) -> str:
@@ -460,7 +172,7 @@ def _bank(page: Path) -> str:
 
 def escaped(sentence: str) -> str:
     """A sentence of a checker, which is plain text, as Markdown; code in it stays code."""
-    parts = re.split(r"(`[^`]*`)", _one_line(sentence))
+    parts = re.split(r"(`[^`]*`)", one_line(sentence))
     return "".join(
         part if k % 2 else re.sub(r"([\\_*$<|\[\]{}])", r"\\\1", part) for k, part in enumerate(parts)
     )
@@ -500,35 +212,6 @@ FILLS: dict[str, Callable[[Path], str]] = {
     "objectives": _objectives,
     "exercises": _exercises,
 }
-
-
-# --------------------------------------------------------------------------- the course
-
-
-@dataclass(frozen=True)
-class Course:
-    """A plan over several sessions: the chapters of each, as "03", and those to be read before it."""
-
-    name: str
-    about: str
-    sessions: tuple[dict[str, Any], ...]
-
-
-def courses() -> list[Course]:
-    return [Course(each["name"], each["about"], tuple(each["sessions"])) for each in front(INDEX)["courses"]]
-
-
-def unprepared(course: Course) -> list[str]:
-    """The chapters of a course that come before one that they need, in words: none, in a plan that works."""
-    by_number = {number(path): path for path in chapters()}
-    known: set[str] = set()
-    wrong = []
-    for session in course.sessions:
-        for name in [*map(str, session.get("read", [])), *map(str, session["chapters"])]:
-            missing = {str(int(each)) for each in needed(by_number[name])} - known
-            wrong += [f"{course.name}: chapter {name} needs {each}" for each in sorted(missing)]
-            known.add(name)
-    return wrong
 
 
 def _courses(page: Path) -> str:

@@ -14,7 +14,7 @@ import nbformat
 import pytest
 
 from regbook.practice.report import Wrong
-from tools import teach, times
+from tools import teach, teach_chapter, teach_checkers, teach_page, times
 from tools.chapters import appendices, cells, chapters, module, number
 from tools.toc import ROOT, pages
 
@@ -28,13 +28,13 @@ FILLER = re.compile(
 
 
 def text(path: Path) -> str:
-    return teach.page(path).read_text(encoding="utf-8")
+    return teach_page.page(path).read_text(encoding="utf-8")
 
 
 def test_every_chapter_has_its_page_and_the_book_lists_it():
-    shared = {teach.INDEX, teach.APPENDICES}
-    assert {*shared, *map(teach.page, chapters())} <= set(PAGES)
-    assert {teach.page(path) for path in chapters()} == set(teach.FOLDER.glob("*.md")) - shared
+    shared = {teach_page.INDEX, teach_page.APPENDICES}
+    assert {*shared, *map(teach_page.page, chapters())} <= set(PAGES)
+    assert {teach_page.page(path) for path in chapters()} == set(teach_page.FOLDER.glob("*.md")) - shared
 
 
 # ---------------------------------------------------------------------------------------- the plan
@@ -42,14 +42,16 @@ def test_every_chapter_has_its_page_and_the_book_lists_it():
 
 @each_chapter
 def test_a_plan_fills_a_session_and_can_be_cut_to_an_hour(path: Path):
-    rows = teach.plan(teach.page(path))
-    assert {row.who for row in rows} <= {teach.TEACHER, teach.STUDENTS}
-    assert sum(row.minutes for row in rows) == teach.SESSION
-    assert sum(row.minutes for row in rows if not row.optional) <= teach.LEAST
-    doing = sum(row.minutes for row in rows if row.who == teach.STUDENTS)
-    assert doing >= teach.DOING * teach.SESSION, f"students act in {doing} minutes only"
+    rows = teach_page.plan(teach_page.page(path))
+    assert {row.who for row in rows} <= {teach_page.TEACHER, teach_page.STUDENTS}
+    assert sum(row.minutes for row in rows) == teach_page.SESSION
+    assert sum(row.minutes for row in rows if not row.optional) <= teach_page.LEAST
+    doing = sum(row.minutes for row in rows if row.who == teach_page.STUDENTS)
+    assert doing >= teach_page.DOING * teach_page.SESSION, f"students act in {doing} minutes only"
     [last] = [k for k, row in enumerate(rows) if row.split]
-    assert sum(row.minutes for row in rows[: last + 1]) == teach.HALF, "expected two halves of 45 minutes"
+    assert sum(row.minutes for row in rows[: last + 1]) == teach_page.HALF, (
+        "expected two halves of 45 minutes"
+    )
 
 
 def counted(numbers: str) -> int:
@@ -58,7 +60,7 @@ def counted(numbers: str) -> int:
     return found[-1] - found[0] + 1 if " to " in numbers else len(found)
 
 
-def least(row: teach.Row, kinds: dict[str, str]) -> float:
+def least(row: teach_page.Row, kinds: dict[str, str]) -> float:
     """The minutes that a row needs for its votes and for its exercise, the shorter one of two."""
     what = row.what.lower()
     found = re.findall(r"\b(?:guess|checkpoint)s? (\d(?:(?:, | and | to )\d)*)( by hands)?", what)
@@ -72,8 +74,8 @@ def least(row: teach.Row, kinds: dict[str, str]) -> float:
 
 @each_chapter
 def test_a_row_has_the_minutes_that_its_votes_and_its_exercise_need(path: Path):
-    for row in teach.plan(teach.page(path)):
-        needs = least(row, teach.exercises(path))
+    for row in teach_page.plan(teach_page.page(path)):
+        needs = least(row, teach_chapter.exercises(path))
         assert row.minutes >= needs, f"{row.what} needs {needs} minutes, and has {row.minutes}"
 
 
@@ -81,7 +83,7 @@ def test_minutes_are_counted():
     kinds = {"9.1": "on paper", "9.2": "find the bug"}
 
     def needs(what: str) -> float:
-        return least(teach.Row(5, what, "", teach.STUDENTS), kinds)
+        return least(teach_page.Row(5, what, "", teach_page.STUDENTS), kinds)
 
     assert needs("A figure") == 0 and needs("“Predict”: bug or CG?") == 3
     assert needs("Guess 1, then checkpoints 1 and 2") == needs("Checkpoints 1 to 3 as votes") == 9
@@ -91,35 +93,37 @@ def test_minutes_are_counted():
 
 @each_chapter
 def test_every_row_is_somewhere_in_the_chapter(path: Path):
-    there = teach.headings(path)
-    assert all(there.count(row.where) == 1 for row in teach.plan(teach.page(path)))
+    there = teach_chapter.headings(path)
+    assert all(there.count(row.where) == 1 for row in teach_page.plan(teach_page.page(path)))
 
 
 @pytest.mark.parametrize("path", appendices(), ids=lambda path: path.stem)
 def test_an_appendix_is_half_a_session(path: Path):
-    rows, asked = teach.half_plan(path), {vote.name for vote in teach.votes(path)}
-    assert {row.who for row in rows} <= {teach.TEACHER, teach.STUDENTS}
-    assert 30 <= sum(row.minutes for row in rows) <= teach.HALF
-    doing = sum(row.minutes for row in rows if row.who == teach.STUDENTS)
-    assert doing >= teach.DOING * sum(row.minutes for row in rows)
-    there = teach.headings(path)
+    rows, asked = teach_page.half_plan(path), {vote.name for vote in teach_chapter.votes(path)}
+    assert {row.who for row in rows} <= {teach_page.TEACHER, teach_page.STUDENTS}
+    assert 30 <= sum(row.minutes for row in rows) <= teach_page.HALF
+    doing = sum(row.minutes for row in rows if row.who == teach_page.STUDENTS)
+    assert doing >= teach_page.DOING * sum(row.minutes for row in rows)
+    there = teach_chapter.headings(path)
     for row in rows:
-        assert there.count(row.where) == 1 and row.minutes >= least(row, teach.exercises(path)), row
+        assert there.count(row.where) == 1 and row.minutes >= least(row, teach_chapter.exercises(path)), row
         named = re.findall(r"\bcheckpoints? (\d)(?: and (\d))?", row.what.lower())
         assert {f"checkpoint {k}" for pair in named for k in pair if k} <= asked
-    assert f"{{{{ {number(path)} }}}}" in teach.APPENDICES.read_text("utf-8")
+    assert f"{{{{ {number(path)} }}}}" in teach_page.APPENDICES.read_text("utf-8")
 
 
 @each_chapter
 def test_what_a_plan_names_is_there(path: Path):
     """ "Exercise 5.2", "guess 1", "checkpoints 2 and 3" in the words of the page."""
-    asked = {vote.name for vote in teach.votes(path)}
-    words = teach.FRONT.sub("", text(path)) + " ".join(row.what for row in teach.plan(teach.page(path)))
+    asked = {vote.name for vote in teach_chapter.votes(path)}
+    words = teach_page.FRONT.sub("", text(path)) + " ".join(
+        row.what for row in teach_page.plan(teach_page.page(path))
+    )
     for kind, numbers in re.findall(r"\b(guess|checkpoint)s? (\d(?:(?:, | and | to )\d)*)", words.lower()):
         for each in re.findall(r"\d", numbers):
             assert f"{kind} {each}" in asked, f"{kind} {each} is not in {path.stem}"
-    own = set(teach.exercises(path))
-    others = {name for other in chapters() for name in teach.exercises(other)}
+    own = set(teach_chapter.exercises(path))
+    others = {name for other in chapters() for name in teach_chapter.exercises(other)}
     named = re.findall(r"\b[Ee]xercises? (\d+\.\d+)", words)
     assert set(named) <= others and named and set(named) & own
 
@@ -129,10 +133,14 @@ def test_what_a_plan_names_is_there(path: Path):
 
 @each_chapter
 def test_each_objective_has_an_exercise_and_a_vote_or_a_claim(path: Path):
-    known, asked, said = teach.exercises(path), {vote.name for vote in teach.votes(path)}, teach.claims(path)
-    served = teach.served(path)
-    assert 3 <= len(served) == len(teach.objectives(path)) <= 5
-    for words, names in zip(teach.objectives(path), served, strict=True):
+    known, asked, said = (
+        teach_chapter.exercises(path),
+        {vote.name for vote in teach_chapter.votes(path)},
+        teach_chapter.claims(path),
+    )
+    served = teach_chapter.served(path)
+    assert 3 <= len(served) == len(teach_chapter.objectives(path)) <= 5
+    for words, names in zip(teach_chapter.objectives(path), served, strict=True):
         unknown = [name for name in names if name not in known and name not in asked and name not in said]
         assert not unknown, f"expected exercises, votes and claims of {path.stem}, got {unknown}"
         assert set(names) & set(known), f"no exercise for: {words}"
@@ -142,10 +150,10 @@ def test_each_objective_has_an_exercise_and_a_vote_or_a_claim(path: Path):
 
 
 def test_what_a_chapter_says_of_its_objectives_is_read():
-    assert teach.stated("do this (exercises 1.1 to 1.3)") == ["1.1", "1.2", "1.3"]
-    assert teach.stated("choose (1.4, 1.7)") == ["1.4", "1.7"]
-    assert teach.stated("test it (checkpoint 3, 1.6)") == ["1.6", "checkpoint 3"]
-    assert teach.stated("a minimum $w^*(θ)$") == []
+    assert teach_chapter.stated("do this (exercises 1.1 to 1.3)") == ["1.1", "1.2", "1.3"]
+    assert teach_chapter.stated("choose (1.4, 1.7)") == ["1.4", "1.7"]
+    assert teach_chapter.stated("test it (checkpoint 3, 1.6)") == ["1.6", "checkpoint 3"]
+    assert teach_chapter.stated("a minimum $w^*(θ)$") == []
 
 
 # ---------------------------------------------------------------------------------------- votes
@@ -153,7 +161,7 @@ def test_what_a_chapter_says_of_its_objectives_is_read():
 
 @each_chapter
 def test_every_vote_has_its_advice(path: Path):
-    said, asked = teach.front(teach.page(path))["votes"], teach.votes(path)
+    said, asked = teach_page.front(teach_page.page(path))["votes"], teach_chapter.votes(path)
     assert list(said) == [vote.name for vote in asked]
     for vote in asked:
         words = said[vote.name]
@@ -167,12 +175,12 @@ def test_every_vote_has_its_advice(path: Path):
 
 @each_chapter
 def test_every_choice_of_a_vote_is_on_the_page(path: Path):
-    shown = teach.filled(teach.page(path))
-    for vote in teach.votes(path):
+    shown = teach.filled(teach_page.page(path))
+    for vote in teach_chapter.votes(path):
         assert vote.name.capitalize() in shown
         for words in vote.choices:
             assert words.split("<")[0].rstrip(".") in shown
-    assert shown.count("**Right:**") == sum(vote.right is not None for vote in teach.votes(path))
+    assert shown.count("**Right:**") == sum(vote.right is not None for vote in teach_chapter.votes(path))
 
 
 # ---------------------------------------------------------------------------------------- misconceptions
@@ -181,7 +189,7 @@ def test_every_choice_of_a_vote_is_on_the_page(path: Path):
 def practice_tests(path: Path) -> ModuleType:
     """The tests of a chapter's checkers, as a module of its own."""
     name = f"wrong_answers_{path.name[:2]}"
-    spec = spec_from_file_location(name, teach.tests(path))
+    spec = spec_from_file_location(name, teach_checkers.tests(path))
     sys.modules[name] = made = module_from_spec(spec)
     spec.loader.exec_module(made)
     return made
@@ -220,13 +228,13 @@ def told(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
 @each_chapter
 def test_a_wrong_answer_gets_the_sentence_of_the_page(path: Path, monkeypatch: pytest.MonkeyPatch):
-    shown, known = teach.filled(teach.page(path)), teach.cases(path)
+    shown, known = teach.filled(teach_page.page(path)), teach_checkers.cases(path)
     answers = told(path, monkeypatch)
     assert len(answers) == len(known)
     other = []
     for (exercise, said), case in zip(answers, known, strict=True):
         assert exercise == case.exercise and teach.escaped(case.sentence) in shown
-        pattern = ".*".join(map(re.escape, case.sentence.split(teach.GAP)))
+        pattern = ".*".join(map(re.escape, case.sentence.split(teach_chapter.GAP)))
         if not re.search(pattern, said, re.DOTALL):
             other.append(f"{case.exercise}: {case.says!r} finds {case.sentence!r}, the checker says {said!r}")
     assert not other, "\n".join(other)
@@ -236,7 +244,9 @@ def test_a_wrong_answer_gets_the_sentence_of_the_page(path: Path, monkeypatch: p
 def test_there_are_five_misconceptions_each_with_an_answer_and_a_pointer(path: Path):
     part = re.search(r"^## What goes wrong in class\n(.+?)^## ", text(path), re.M | re.S)[1]
     by_hand = [item for item in re.split(r"^- ", part, flags=re.M)[1:] if LINK.search(item)]
-    assert len(by_hand) >= 4 and len(by_hand) + len({case.sentence for case in teach.cases(path)}) >= 5
+    assert (
+        len(by_hand) >= 4 and len(by_hand) + len({case.sentence for case in teach_checkers.cases(path)}) >= 5
+    )
 
 
 # ---------------------------------------------------------------------------------------- marking
@@ -245,7 +255,7 @@ def test_there_are_five_misconceptions_each_with_an_answer_and_a_pointer(path: P
 @each_chapter
 def test_paper_and_open_exercises_have_points_that_are_their_minutes(path: Path):
     marked = dict(re.findall(r"^- \*(\d+\.\d+), [\w ]+ \((\d+) points\):\*", text(path), re.M))
-    kinds = teach.exercises(path)
+    kinds = teach_chapter.exercises(path)
     assert {name for name, kind in kinds.items() if kind in ("on paper", "open")} <= set(marked)
     for name, points in marked.items():
         assert int(points) == times.exercise(kinds[name]), (
@@ -256,26 +266,26 @@ def test_paper_and_open_exercises_have_points_that_are_their_minutes(path: Path)
 # ---------------------------------------------------------------------------------------- courses and links
 
 
-@pytest.mark.parametrize("course", teach.courses(), ids=lambda course: course.name)
-def test_a_course_has_every_chapter_after_those_that_it_needs(course: teach.Course):
-    assert not teach.unprepared(course)
+@pytest.mark.parametrize("course", teach_page.courses(), ids=lambda course: course.name)
+def test_a_course_has_every_chapter_after_those_that_it_needs(course: teach_page.Course):
+    assert not teach_page.unprepared(course)
 
 
 def test_the_courses_are_those_that_are_promised():
-    lengths = [len(course.sessions) for course in teach.courses()]
+    lengths = [len(course.sessions) for course in teach_page.courses()]
     assert {10, 5, 4, 2} <= set(lengths)
-    taught = [each for session in teach.courses()[0].sessions for each in session["chapters"]]
+    taught = [each for session in teach_page.courses()[0].sessions for each in session["chapters"]]
     assert taught == list(range(1, 11))
 
 
 def test_a_course_in_a_wrong_order_is_found():
-    early = teach.Course("early", "", ({"chapters": [1]}, {"chapters": [3]}))
-    assert teach.unprepared(early) == ["early: chapter 3 needs 2"]
-    read = teach.Course("read", "", ({"chapters": [1]}, {"read": [2], "chapters": [3]}))
-    assert not teach.unprepared(read)
+    early = teach_page.Course("early", "", ({"chapters": [1]}, {"chapters": [3]}))
+    assert teach_page.unprepared(early) == ["early: chapter 3 needs 2"]
+    read = teach_page.Course("read", "", ({"chapters": [1]}, {"read": [2], "chapters": [3]}))
+    assert not teach_page.unprepared(read)
 
 
-@pytest.mark.parametrize("page", sorted(teach.FOLDER.glob("*.md")), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", sorted(teach_page.FOLDER.glob("*.md")), ids=lambda page: page.stem)
 def test_links_lead_to_headings_and_words_are_not_filled(page: Path):
     shown = teach.filled(page)
     assert "{{" not in shown and not FILLER.findall(page.read_text(encoding="utf-8"))
@@ -283,7 +293,7 @@ def test_links_lead_to_headings_and_words_are_not_filled(page: Path):
         target = (page.parent / found["file"]).resolve()
         assert target in PAGES, found[0]
         if found["anchor"] and target.suffix == ".ipynb":
-            assert found["anchor"] in map(teach.slug, teach.headings(target)), found[0]
+            assert found["anchor"] in map(teach_chapter.slug, teach_chapter.headings(target)), found[0]
 
 
 def test_the_card_of_a_chapter_leads_to_its_page_and_the_file_stays_as_it_is():

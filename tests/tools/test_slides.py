@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup, Tag
 
-from tools import slide_files, slide_html, slides, teach
+from tools import slide_files, slide_html, slides, teach_chapter, teach_page
 from tools.chapters import chapters
 from tools.slide_notes import Teacher
 
@@ -60,10 +60,10 @@ def test_each_claim_is_on_a_slide_or_is_listed_as_left_out(path: Path, book: Pat
 
 @each_chapter
 def test_each_vote_has_its_question_and_its_advice(path: Path, book: Path):
-    page, made = teach.page(path), {slide.name: slide for slide in deck(path, book).slides if slide.name}
-    for vote in teach.votes(path):
+    page, made = teach_page.page(path), {slide.name: slide for slide in deck(path, book).slides if slide.name}
+    for vote in teach_chapter.votes(path):
         slide = made[vote.name]
-        few = teach.front(page)["votes"][vote.name]["few"]
+        few = teach_page.front(page)["votes"][vote.name]["few"]
         assert plain(slide_html.clean(soup(f"<p>{few.split('$')[0].split('`')[0]}</p>").p)) in plain(
             "".join(slide.notes)
         )
@@ -80,7 +80,7 @@ def test_each_vote_has_its_question_and_its_advice(path: Path, book: Path):
 def test_each_part_of_the_plan_has_a_slide_and_they_are_in_its_order(path: Path, book: Path):
     rows = [slide.row for slide in deck(path, book).slides]
     assert rows == sorted(rows)
-    assert set(rows) == set(range(1, len(teach.plan(teach.page(path))) + 1))
+    assert set(rows) == set(range(1, len(teach_page.plan(teach_page.page(path))) + 1))
 
 
 @each_chapter
