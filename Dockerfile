@@ -9,4 +9,5 @@ WORKDIR /home/reader/book
 COPY --chown=reader . .
 RUN python make.py here
 EXPOSE 8888
-CMD ["jupyter", "lab", "--ip=0.0.0.0", "--no-browser", "--LabApp.default_url=/lab/tree/notebooks/index.ipynb"]
+CMD ["jupyter", "lab", "--ip=0.0.0.0", "--no-browser", "--LabApp.default_url=/lab/tree/notebooks/index.ipynb", \
+     "--LabApp.app_settings_dir=/home/reader/book/tools/lab_settings"]

@@ -71,7 +71,10 @@ def lab(*folder: str) -> None:
     if not folder:
         run(PY, "-m", "tools.lab")
     page = f"/lab/tree/{folder[0] if folder else 'notebooks/index.ipynb'}"
-    quiet = ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    quiet = [
+        f"--LabApp.app_settings_dir={ROOT / 'tools' / 'lab_settings'}"
+    ]  # asks nobody whether it may fetch
+    quiet += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     run(PY, "-m", "jupyterlab", "--ServerApp.root_dir=.", f"--LabApp.default_url={page}", *quiet)
 
 

@@ -25,8 +25,13 @@ PAGE = """<!doctype html>
 body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem }}
 table {{ border-collapse: collapse; width: 100% }}
 td {{ border-top: 1px solid #8888; padding: .4rem .5rem .4rem 0 }}
-td form {{ margin: 0 }}
+td form {{ margin: 0; white-space: nowrap }}
+td small {{ display: block; opacity: .75 }}
 button {{ font: inherit; padding: .1rem .6rem }}
+@media (max-width: 34rem) {{
+  td {{ display: block }}
+  td + td {{ border: 0; padding-top: 0 }}
+}}
 p[role=status] {{ border-left: .3rem solid; padding-left: .7rem }}</style>
 </head>
 <body><main>
@@ -36,10 +41,11 @@ p[role=status] {{ border-left: .3rem solid; padding-left: .7rem }}</style>
 <table>
 {rows}
 </table>
+<p>You are {user}. <a href="{leave}">Log out</a> before you leave a computer that others use.</p>
 </main></body>
 </html>
 """
-ROW = """<tr><td><a href="{lab}">{name}</a></td>
+ROW = """<tr><td><a href="{opened}">{title}</a><small>{name}</small></td>
 <td><form method="post" action="{page}">{xsrf}<input type="hidden" name="notebook" value="{name}">
 <button name="do" value="copy" aria-label="A fresh copy of {name}">A fresh copy</button>
 <button name="do" value="hand-in" aria-label="Hand in {name}">Hand in</button></form></td></tr>"""
@@ -49,19 +55,39 @@ def folder() -> Path:
     return Path(os.environ["REGKIT_CLASS"])
 
 
+def original(name: str) -> tuple[str, int]:
+    """Of which notebook that was given out this is a copy, and which one: "a-2.ipynb" → ("a.ipynb", 2)."""
+    stem, number = re.fullmatch(r"(.*?)(?:-(\d+))?\.ipynb", name, re.DOTALL).groups()
+    return f"{stem}.ipynb", int(number or 1)
+
+
 def notebooks() -> list[str]:
-    return sorted(path.name for path in folder().glob("*.ipynb"))
+    """The student's, each with its copies after it."""
+    return sorted((path.name for path in folder().glob("*.ipynb")), key=original)
+
+
+def title(name: str) -> str:
+    """What a notebook is called: its first heading, as it was given out; of one's own the name."""
+    of, number = original(name)
+    try:
+        cells = json.loads((Path(os.environ["REGKIT_KIT"]) / of).read_text(encoding="utf-8"))["cells"]
+    except OSError:
+        return name
+    text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    heading = re.search(r"^# +(.+)", text, re.M)
+    words = re.sub(r"[*`$]", "", heading[1]) if heading else of.removesuffix(".ipynb")
+    return f"{words} ({number})" if number > 1 else words
 
 
 def fresh(name: str) -> str:
     """Put the notebook as it was given out beside the student's, under a name that is free; returns it."""
-    kit, original = Path(os.environ["REGKIT_KIT"]), re.sub(r"-\d+\.ipynb$", ".ipynb", name)
-    if not (kit / original).is_file():
+    given = Path(os.environ["REGKIT_KIT"]) / original(name)[0]
+    if not given.is_file():
         raise ValueError(f"expected a notebook that was given out, got {name}")
     number = 2
-    while (path := folder() / f"{Path(original).stem}-{number}.ipynb").exists():
+    while (path := folder() / f"{given.stem}-{number}.ipynb").exists():
         number += 1
-    shutil.copyfile(kit / original, path)
+    shutil.copyfile(given, path)
     return path.name
 
 
@@ -84,16 +110,22 @@ class ClassPage(JupyterHandler):
     @web.authenticated
     def get(self) -> None:
         said = self.get_query_argument("said", "")
-        page, lab = (url_path_join(self.base_url, part) for part in ("class", "lab/tree"))
+        page, one = (url_path_join(self.base_url, part) for part in ("class", "doc/tree"))
         xsrf = self.xsrf_form_html()
         rows = [
             ROW.format(
-                lab=f"{lab}/{quote(f'{folder().name}/{name}')}", name=html.escape(name), page=page, xsrf=xsrf
+                opened=f"{one}/{quote(f'{folder().name}/{name}')}",  # alone, which a phone has room for
+                title=html.escape(title(name)),
+                name=html.escape(name),
+                page=page,
+                xsrf=xsrf,
             )
             for name in notebooks()
         ]
         told = f'<p role="status">{html.escape(said)}</p>' if said else ""
-        self.finish(PAGE.format(said=told, rows="\n".join(rows)))
+        leave = url_path_join(os.environ["JUPYTERHUB_BASE_URL"], "hub/logout")
+        user = html.escape(os.environ["JUPYTERHUB_USER"])
+        self.finish(PAGE.format(said=told, rows="\n".join(rows), user=user, leave=leave))
 
     @web.authenticated
     async def post(self) -> None:

@@ -24,11 +24,21 @@ OPEN = ("dummy", "shared-password", "Dummy", "SharedPassword")  # ways in that a
 TEACHERS = "REGKIT_TEACHERS"  # names, with commas between them
 
 # The proxy is written in Python, so that no Node is needed. It would pass on ten requests at once, and wait
-# twenty seconds for an answer, and for a kernel: of forty students who came together most got a 503.
+# twenty seconds for an answer, and for a kernel: of forty students who came together most got a 503. Nor
+# would it tell a browser in which form a kernel answers: the first try of each to reach its kernel failed.
 PROXY = """
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 HTTPRequest._DEFAULTS.update(connect_timeout=600.0, request_timeout=600.0)  # of websockets, too
 AsyncHTTPClient.configure(None, max_clients=2000)
+from configurable_http_proxy.handlers import ProxyHandler
+
+def pass_on(self, message):
+    if self.ws_client:
+        self.proxy.update_last_activity(self.target["prefix"])
+        self.ws_client.write_message(message, binary=isinstance(message, bytes))
+
+ProxyHandler.on_message = pass_on
+ProxyHandler.select_subprotocol = lambda self, offered: self.ws_client and self.ws_client.selected_subprotocol
 from configurable_http_proxy.cli import main
 main()
 """

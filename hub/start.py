@@ -12,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+LAB = Path(__file__).resolve().parent.parent / "tools" / "lab_settings"
+
 
 def unpack(kit: Path, home: Path) -> Path:
     """The folder with the notebooks of this version, which is made if it is not there, and never changed."""
@@ -45,6 +47,7 @@ def main() -> None:
     sys.argv += [
         f"--ServerApp.root_dir={home}",
         "--ServerApp.jpserver_extensions=class_page=True",
+        f"--LabApp.app_settings_dir={LAB}",  # it would ask everybody whether to fetch news
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]

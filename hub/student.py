@@ -107,7 +107,7 @@ class Student:
         """Open a notebook, run its first cells, solve an exercise, save."""
         base = f"/user/{self.name}"
         folder = re.search(
-            rf"lab/tree/([^\"]+)/{re.escape(self.notebook)}", await self.ask("GET", f"{base}/class")
+            rf"doc/tree/([^\"]+)/{re.escape(self.notebook)}", await self.ask("GET", f"{base}/class")
         )[1]
         path = f"{folder}/{self.notebook}.ipynb"
         headers = self.xsrf(f"{base}/")

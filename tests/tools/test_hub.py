@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import os
 import re
 import runpy
@@ -251,6 +252,33 @@ def test_a_fresh_copy_has_a_name_of_its_own(kit, tmp_path, monkeypatch):
     assert (folder / "a-3.ipynb").read_bytes() == (kit / "a.ipynb").read_bytes()
     with pytest.raises(ValueError, match=r"a notebook that was given out, got mine\.ipynb"):
         page.fresh("mine.ipynb")
+
+
+def test_the_first_page_lists_titles_and_copies_after_what_they_are_of(kit, tmp_path, monkeypatch):
+    heading = nbformat.v4.new_markdown_cell("*First*, an import.\n\n# 1. How `a` $x$ works\n\n# No")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("# no"), heading])
+    nbformat.write(notebook, kit / "a.ipynb")
+    folder = script("start").unpack(kit, tmp_path)
+    monkeypatch.setenv("REGKIT_CLASS", str(folder))
+    page = script("class_page")
+    for _ in range(10):
+        page.fresh("a.ipynb")
+    (folder / "my own.ipynb").write_text("{}", encoding="utf-8")
+    copies = [f"a-{number}.ipynb" for number in range(2, 12)]
+    assert page.notebooks() == ["a.ipynb", *copies, "b.ipynb", "my own.ipynb"]
+    titles = ["1. How a x works", "1. How a x works (11)", "b", "my own.ipynb"]
+    assert [page.title(name) for name in ("a.ipynb", "a-11.ipynb", "b.ipynb", "my own.ipynb")] == titles
+
+
+def test_jupyterlab_asks_no_student_whether_it_may_fetch_news():
+    """By settings that are those of its schema; tests/browser/test_hub.py sees that nothing asks."""
+    settings = json.loads((script("start").LAB / "overrides.json").read_text(encoding="utf-8"))
+    schemas = Path(sys.prefix, "share", "jupyter", "lab", "schemas")
+    for name, values in settings.items():
+        plugin, _, part = name.partition(":")
+        schema = json.loads((schemas / plugin / f"{part}.json").read_text(encoding="utf-8"))
+        assert set(values) <= set(schema["properties"])
+    assert str(script("start").LAB.relative_to(ROOT)) in (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
 def test_what_is_handed_in_is_kept_each_time(kit, tmp_path):
