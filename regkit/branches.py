@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import torch
 
-from regkit._require import require
+from regkit._require import flat, number, require, whole
 from regkit.continuation import gradient_s
 from regkit.problems import Problem
 
@@ -73,7 +73,8 @@ def arclength(
         The ``Branch``.
 
     Raises:
-        ValueError: if w is no stationary point, not even nearly.
+        ValueError: if w is no stationary point, not even nearly; for a step, a count, a scale or
+            bounds that are not positive.
 
     Example:
         >>> from regkit.problems import Formula
@@ -82,7 +83,12 @@ def arclength(
         >>> round(float(branch.thetas.min()), 1), round(float(branch.w[-1]))
         (1.0, -2)
     """
-    p, up = len(w), torch.cat([w.new_zeros(len(w)), w.new_ones(1)])
+    for name, value in (("theta", theta), ("step", step), ("scale", scale)):
+        number(value, f"{name} > 0", 1e-100)
+    count = whole(count, "a count of points of at least 1")
+    bounds = f"bounds 0 ≤ low < high, got {low!r} and {high!r}:"
+    require(number(low, bounds, 0) < number(high, bounds, 0, math.inf), f"expected {bounds}")
+    p, up = len(flat(w)), torch.cat([w.new_zeros(len(w)), w.new_ones(1)])
 
     def matrix(z: torch.Tensor, along: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """∇J (p,) and its derivative by z, bordered by ``along``: (p + 1, p + 1)."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from regkit._require import require
+from regkit._require import floats, real_tensor, require
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,14 +84,24 @@ def taylor_test(
     Source:
         Griewank & Walther (2008), https://doi.org/10.1137/1.9780898717761
     """
-    require(order in (1, 2), f"expected order 1 or 2, got {order}")
+    require(isinstance(order, int) and order in (1, 2), f"expected order 1 or 2, got {order!r}")
+    x = floats(x, "x").detach()
     if direction is None:
         generator = torch.Generator().manual_seed(seed)
         direction = torch.randn(x.shape, dtype=x.dtype, generator=generator).to(x.device)
         direction = direction / direction.norm()
+    direction, shape = real_tensor(direction, "a direction", x), tuple(x.shape)
+    fits = direction.shape == x.shape and direction.isfinite().all() and (direction != 0).any()
+    require(
+        fits or not x.numel(), lambda: f"expected a direction of shape {shape}, not zero, got {direction}"
+    )
     steps = torch.logspace(0, -7, 22, dtype=x.dtype) if steps is None else torch.as_tensor(steps)
+    usable = steps.isfinite() & (steps > 0)
+    require(usable.all(), lambda: f"expected step lengths above 0, got {steps.tolist()}")
     value = f(x)
-    terms = [torch.func.jvp(f, (x,), (direction,))[1] if first is None else first]
+    terms = [
+        torch.func.jvp(f, (x,), (direction,))[1] if first is None else _derivative(first, "first", value)
+    ]
     if order == 2:
         if second is None:
             shape = tuple(value.shape)
@@ -99,7 +109,7 @@ def taylor_test(
             require(scalar, f"expected a scalar function for order 2, got a value of shape {shape}")
             gradient = torch.func.grad(lambda z: f(z).sum())
             second = (torch.func.jvp(gradient, (x,), (direction,))[1] * direction).sum()
-        terms.append(second / 2)
+        terms.append(_derivative(second, "second", value) / 2)
 
     errors = torch.empty(order + 1, len(steps), dtype=torch.float64)
     floors = torch.empty(len(steps), dtype=torch.float64)
@@ -113,6 +123,14 @@ def taylor_test(
             errors[q, k] = remainder.norm()
     slopes = [_slope(steps, error, error > floors) for error in errors]
     return TaylorResult(steps, errors, torch.tensor(slopes))
+
+
+def _derivative(given: object, name: str, value: torch.Tensor) -> torch.Tensor:
+    """A derivative of the shape of the value: one of another shape would be spread over it in silence."""
+    given, shape = real_tensor(given, name, value), tuple(value.shape)
+    fits = given.numel() == value.numel()
+    require(fits, f"expected {name} of shape {shape}, as f(x), got {tuple(given.shape)}")
+    return given.reshape(shape)
 
 
 def _slope(steps: torch.Tensor, error: torch.Tensor, usable: torch.Tensor) -> float:
@@ -152,11 +170,12 @@ def adjoint_test(
         >>> adjoint_test(lambda x: A @ x, lambda y: A.T @ y, torch.zeros(2).double()) < 1e-14
         True
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator, x = torch.Generator().manual_seed(seed), floats(x, "x")
     x = torch.randn(x.shape, dtype=x.dtype, generator=generator).to(x.device)
     image = forward(x)
     y = torch.randn(image.shape, dtype=image.dtype, generator=generator).to(x.device)
     back = adjoint(y)
     shapes = tuple(x.shape), tuple(back.shape)
     require(shapes[0] == shapes[1], f"expected the adjoint to return shape {shapes[0]}, got {shapes[1]}")
-    return float(((image * y).sum() - (x * back).sum()).abs() / (image.norm() * y.norm()))
+    mismatch, size = ((image * y).sum() - (x * back).sum()).abs(), image.norm() * y.norm()
+    return float(mismatch / size) if mismatch != 0 else 0.0  # of a map that is zero as well

@@ -28,7 +28,7 @@ from typing import Literal
 
 import torch
 
-from regkit._require import require, require_words
+from regkit._require import flat, function, number, require, require_words
 from regkit.optimize import newton_trust
 from regkit.paths import Path, Step
 from regkit.problems import Counted, Kind, Problem, ScaledObjective
@@ -92,6 +92,7 @@ def tangent(
     """
     scales([theta], variable)
     require_words(hessian=(hessian, HESSIANS))
+    require(len(flat(w)) > 0, "expected at least one parameter, got none")
     objective = problem.at(theta)
     H = objective.point(w, HESSIANS[hessian]).hessian(hessian)
     values = torch.linalg.eigvalsh(H)
@@ -133,8 +134,7 @@ def integrate(
         tensor([4., 3., 2.])
     """
     require_words(method=(method, ("euler", "heun")), hessian=(hessian, HESSIANS))
-    thetas = list(thetas)
-    scales(thetas, variable)
+    thetas, w0 = scales(thetas, variable).thetas, flat(w0)
     rate, path = partial(tangent, problem, variable=variable, hessian=hessian), [w0]
     for theta, following in pairwise(thetas):
         w, h = path[-1], VARIABLES[variable][0](following) - VARIABLES[variable][0](theta)
@@ -253,7 +253,10 @@ def follow(
         tensor([4., 2., 1.])
     """
     require_words(hessian=(hessian, HESSIANS), predictor=(predictor, ORDERS))
-    plan = scales(thetas, variable)
+    plan, w0 = scales(thetas, variable), flat(w0)
+    number(accuracy, "an accuracy ≥ 0", 0)
+    require(callable(corrector), f"expected an optimiser as corrector, got {corrector!r}")
+    function(callback, "a function of the step as callback")
     cells = problem.grid.count if hasattr(problem, "grid") else 1
     nodes, steps = [], []
     while (theta := plan.propose()) is not None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from regkit._require import require
+from regkit._require import number, require, whole
 from regkit.grid import Grid
 
 HAND_BOX = (20.0, 25.0)  # centimetres
@@ -78,7 +78,7 @@ def _drawn(
     x = Grid(grid.extent, shape).points()
     moved = (torch.from_numpy(draw(y(x).numpy())).reshape(shape) for y in maps)
     images = torch.stack([_pooled(image, fine) for image in moved])
-    return images + noise * _normal(images.shape, seed=0)
+    return images + number(noise, "a standard deviation of noise ≥ 0", 0) * _normal(images.shape, seed=0)
 
 
 def mri(size: int = 256) -> tuple[torch.Tensor, Grid]:
@@ -103,7 +103,8 @@ def mri(size: int = 256) -> tuple[torch.Tensor, Grid]:
         >>> tuple(image.shape), grid.spacing
         ((64, 64), (4.0, 4.0))
     """
-    require(size > 0 and 256 % size == 0, f"expected a size that divides 256, got {size}")
+    size = whole(size, "a size that divides 256")
+    require(256 % size == 0, f"expected a size that divides 256, got {size}")
     cbook = _needed("matplotlib.cbook", "mri", "Matplotlib, with which the image comes")
     with cbook.get_sample_data("s1045.ima.gz") as file:
         rows = np.frombuffer(file.read(), dtype="<u2").reshape(256, 256)  # from the top of the head downwards
@@ -191,7 +192,7 @@ def hands_phantom(size: int = 128, noise: float = 0.0) -> Pair:
         >>> tuple(pair.template.shape), pair.grid.extent
         ((32, 32), (20.0, 25.0))
     """
-    require(size > 0, f"expected at least one cell a side, got size {size}")
+    size = whole(size, "at least one cell a side")
     w_true = torch.tensor([-0.69, -0.46, 0.47, -0.93, 22.6, 18.0], dtype=torch.float64)
     A, b = w_true[:4].reshape(2, 2), w_true[4:]
     grid, fine = Grid(HAND_BOX, (size, size)), max(2, math.ceil(128 / size))
@@ -255,8 +256,8 @@ def bent_hands_phantom(size: int = 128, noise: float = 0.0, bend: float = 1.0) -
         >>> pair.y_true(torch.tensor([[7.5, 20.5]])).round(decimals=2)  # the tip of the middle finger
         tensor([[ 9.3900, 20.5200]])
     """
-    require(size > 0, f"expected at least one cell a side, got size {size}")
-    require(abs(bend) <= 2, f"expected fingers bent by −2 to 2, got {bend}")
+    size = whole(size, "at least one cell a side")
+    bend = number(bend, "fingers bent by −2 to 2", -2, 2)
     y = partial(_pushed, [(c, n, bend * far, *widths) for c, n, far, *widths in _UNBENT])
     grid, fine = Grid(HAND_BOX, (size, size)), max(2, math.ceil(128 / size))
     images = _drawn(grid, fine, _hand, (_same, y), noise)
@@ -314,7 +315,7 @@ def chest_phantom(size: int = 32, noise: float = 0.0) -> Pair:
         >>> pair, pair.y_true(torch.tensor([[16.0, 4.5, 19.0]])).round(decimals=2)  # the front goes back
         (Pair of 16 × 16 × 16 cells, tensor([[16.0000,  5.9000, 19.4600]]))
     """
-    require(size > 0, f"expected at least one cell a side, got size {size}")
+    size = whole(size, "at least one cell a side")
     y = partial(_pushed, _BREATH)
     grid, fine = Grid(CHEST_BOX, (size,) * 3), math.ceil(64 / size)
     images = _drawn(grid, fine, _chest, (_same, y), noise)
@@ -343,8 +344,8 @@ def bumps(size: int = 64, shift: float = 0.0) -> tuple[torch.Tensor, Grid]:
         >>> int(template.argmax()) - int(reference.argmax())
         10
     """
-    grid = Grid((64.0,), (size,))
-    x = grid.axis(0) + shift
+    grid = Grid((64.0,), (whole(size, "at least one cell a side"),))
+    x = grid.axis(0) + number(shift, "a shift as a finite number")
     teeth = ((30.0, 0.8), (36.0, 1.0), (42.2, 0.95), (48.6, 0.7))
     return sum(height * torch.exp(-0.5 * ((x - centre) / 1.3) ** 2) for centre, height in teeth), grid
 
@@ -380,6 +381,7 @@ def paper_hands(size: int = 32, flip: str = "flipud") -> Pair:
         ImportError: without Pillow.
         ValueError: for another ``flip``.
     """
+    size = whole(size, "at least one cell a side")
     require(flip in ("flipud", "fliplr-flipud"), f"expected flip 'flipud' or 'fliplr-flipud', got {flip!r}")
     named = os.environ.get("REGKIT_DATA")
     if named is None or not all((Path(named) / f"hands-{name}.jpg").is_file() for name in "TR"):

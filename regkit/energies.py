@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from regkit._require import require
+from regkit._require import number, require
 from regkit.grid import Grid
 from regkit.maps import cofactors, cofactors_change, determinants
 from regkit.operators import FunctionOperator, Operator, columnwise
@@ -62,7 +62,9 @@ class Energy(Regulariser):
     operator: Separable = field(init=False)
 
     def __post_init__(self):
-        require(self.strength >= 0, f"expected a strength ≥ 0, got {self.strength}")
+        known = hasattr(self.transform, "gram")
+        require(known, f"expected a FreeForm or a DisplacementField, got {self.transform!r}")
+        number(self.strength, "a strength ≥ 0", 0)
         if self.w0 is not None:
             p, shape = self.transform.parameters, tuple(self.w0.shape)
             require(shape == (p,), f"expected w0 of shape ({p},), got {shape}")
@@ -100,6 +102,8 @@ class Energy(Regulariser):
 
     def away(self, w: Tensor) -> Tensor:
         """w − w₀."""
+        kinds = w.dtype, self.dtype
+        require(kinds[0] == kinds[1], f"expected w of {kinds[1]}, as the energy, got {kinds[0]}: see dtype")
         return w if self.w0 is None else w - self.w0
 
     def value(self, w: Tensor) -> Tensor:

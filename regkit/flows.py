@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from regkit._require import points_tensor, require
+from regkit._require import number, parameters, points_tensor, require
 from regkit._stages import _POINTS, Held, Second, Stages
 from regkit.grid import Grid
 from regkit.motions import Motion
@@ -267,7 +267,7 @@ class NeuralODE(Transform):
         for name in ("dim", "hidden", "steps"):
             value = getattr(self, name)
             require(isinstance(value, int) and value > 0, f"expected {name} to be 1, 2, …, got {value!r}")
-        require(math.isfinite(self.unit) and self.unit > 0, f"expected a unit above 0, got {self.unit}")
+        number(self.unit, "a unit above 0", 1e-300)
         object.__setattr__(self, "center", _checked_center(self.center, self.dim))
 
     @property
@@ -289,6 +289,8 @@ class NeuralODE(Transform):
 
     def __call__(self, w: Tensor, x: Tensor) -> Tensor:
         """y(x; w), (n, d), for w (p,) and x (n, d)."""
+        x = points_tensor(x, self.dim)
+        w = parameters(w, self.parameters, x)
         z = self.begin(w, x)
         for k in range(self.steps):
             z = self.step(w, k, z)

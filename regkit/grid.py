@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from regkit._require import number, require, whole
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -34,16 +36,17 @@ class Grid:
     shape: tuple[int, ...]
 
     def __post_init__(self):
-        extent = tuple(float(side) for side in self.extent)
-        shape = tuple(int(cells) for cells in self.shape)
-        if len(extent) != len(shape) or not 1 <= len(shape) <= 3:
-            raise ValueError(
-                f"expected as many sides as numbers of cells, 1 to 3 of each, got {extent} and {shape}"
-            )
-        if not all(math.isfinite(side) and side > 0 for side in extent):
-            raise ValueError(f"expected sides of positive length, got {extent}")
-        if not all(cells > 0 for cells in shape):
-            raise ValueError(f"expected at least one cell along every side, got shape {shape}")
+        try:
+            extent, shape = tuple(self.extent), tuple(self.shape)
+        except TypeError:
+            extent = shape = ()
+        extent = tuple(number(side, "sides of positive length", 5e-324, got=extent) for side in extent)
+        shape = tuple(whole(cells, "at least one cell along every side", got=shape) for cells in shape)
+        require(
+            len(extent) == len(shape) and 1 <= len(shape) <= 3,
+            "expected as many sides as numbers of cells, 1 to 3 of each, "
+            f"got {extent or self.extent} and {shape or self.shape}",
+        )
         object.__setattr__(self, "extent", extent)
         object.__setattr__(self, "shape", shape)
 

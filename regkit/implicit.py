@@ -24,6 +24,7 @@ from functools import cached_property, partial
 import torch
 
 from regkit._require import require
+from regkit._systems import solved
 from regkit._twice import ImplicitSolve
 from regkit.dual import apply_linear
 from regkit.linear import CG, Solution, Solver, State, iterate, require_solver
@@ -66,8 +67,8 @@ class System:
 
     @property
     def x(self) -> torch.Tensor:
-        """The solution (n,), or ValueError after a breakdown."""
-        return self.solution.checked()
+        """The solution (n,), or ValueError after a breakdown, or if there is none."""
+        return solved(self.solution, self.solver, "system")
 
     def inverse(self, solver: Solver | None = None) -> Map:
         """The function rhs (n, k) ↦ A⁻¹ rhs for the systems of tangents, by ``solver`` or the system's own.
@@ -79,12 +80,7 @@ class System:
         solver = solver or self.solver
 
         def inverse(rhs: torch.Tensor) -> torch.Tensor:
-            found = solve(rhs)
-            require(found.status != "breakdown", f"tangent system: {found.message}")
-            if isinstance(solver, CG) and solver.maxiter is None:
-                near = found.residuals[-1] <= max(1e-3, 10 * solver.rtol) * found.residuals[0]
-                require(near.all(), "expected a tangent system with a solution: is A singular?")
-            return found.x
+            return solved(solve(rhs), solver, "tangent system")
 
         return inverse
 

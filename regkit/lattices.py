@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from regkit._require import require
+from regkit._require import parameters, require
 from regkit.grid import Grid
 from regkit.maps import determinants
 from regkit.motions import Motion
@@ -105,9 +105,7 @@ class Lattice(Transform):
 
     def fields(self, w: Tensor) -> Tensor:
         """w (p,) as d images on the lattice, (d, m₁, …, m_d)."""
-        p = self.parameters
-        require(tuple(w.shape) == (p,), f"expected parameters of shape ({p},), got {tuple(w.shape)}")
-        return w.reshape(self.dim, *self.sizes)
+        return parameters(w, self.parameters).reshape(self.dim, *self.sizes)
 
     def on(
         self, x: Grid | Tensor, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None
@@ -218,7 +216,8 @@ class LatticeMotion(Motion):
 
     def displacement(self, w: Tensor) -> Tensor:
         """u at all points, (n, d)."""
-        return product(self.bases, self.transform.fields(w)).flatten(1).T
+        fields = self.transform.fields(parameters(w, self.transform.parameters, self.points))
+        return product(self.bases, fields).flatten(1).T
 
     def __call__(self, w: Tensor) -> Tensor:
         """y at all points, (n, d)."""

@@ -25,7 +25,8 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from regkit._require import require
+from regkit._require import require, tolerances, whole
+from regkit._systems import applied, missed, start_of, symmetric, values
 from regkit.operators import Map, Operator
 
 Status = Literal["converged", "limit", "breakdown"]
@@ -40,8 +41,8 @@ class Solution:
         residuals (iterations + 1,) or (iterations + 1, k): ‖b − A x‖ from the start on, as the
             recurrence knows it; for ``CGLS`` ‖Aᵀ(b − A x)‖.
         status: "converged" if every column met its tolerance; "limit" if the iterations ended
-            before; "breakdown" if A is not positive definite, x is then the iterate before
-            that showed.
+            before, or rounding keeps b − A x from it; "breakdown" if A is not positive definite, x
+            is then the iterate before that showed.
         message: the same in words.
     """
 
@@ -104,9 +105,9 @@ class _Iteration:
     maxiter: int | None = None
 
     def __post_init__(self):
-        rtol, atol, maxiter = self.rtol, self.atol, self.maxiter
-        require(rtol >= 0 and atol >= 0, f"expected tolerances ≥ 0, got rtol {rtol} and atol {atol}")
-        require(maxiter is None or maxiter >= 0, f"expected a number of iterations ≥ 0, got {maxiter}")
+        tolerances(rtol=self.rtol, atol=self.atol)
+        if self.maxiter is not None:
+            object.__setattr__(self, "maxiter", whole(self.maxiter, "a number of iterations ≥ 0", 0))
 
     def limit(self, b: torch.Tensor) -> int:
         """How many iterations there may be for a solution of the shape of b."""
@@ -160,7 +161,7 @@ class CG(_Iteration, Solver):
         """As ``Solver.prepare``. The run is an ordinary program of b, x0 and A: AD goes through it."""
 
         def solve(b: torch.Tensor, x0: torch.Tensor | None = None) -> Solution:
-            return self.run(A, b, x0, self.limit(_values(b)))[0]
+            return self.run(A, b, x0, self.limit(values(b)))[0]
 
         return solve
 
@@ -168,9 +169,8 @@ class CG(_Iteration, Solver):
         self, A: Map | Operator, b: torch.Tensor, x0: torch.Tensor | None, limit: int
     ) -> tuple[Solution, State]:
         """At most ``limit`` iterations, and the state in which they end."""
-        A = A.forward if isinstance(A, Operator) else A
-        x0, target = _start(b.detach(), x0), self.target(b.detach())
-        return iterate(A, begin(A, b, x0, self.preconditioner), target, limit, self.preconditioner)
+        A, x0, target = applied(A, b.shape[0]), start_of(b.detach(), x0), self.target(b.detach())
+        return iterate(A, begin(A, b, x0, self.preconditioner), target, limit, self.preconditioner, b)
 
     def __repr__(self) -> str:
         fixed = self.maxiter is not None and self.rtol == self.atol == 0
@@ -201,10 +201,14 @@ def begin(A: Map, b: torch.Tensor, x0: torch.Tensor | None, M: Map | None) -> St
     return State(x, r, p, _dot(r, p))
 
 
-def iterate(A: Map, state: State, target: torch.Tensor, limit: int, M: Map | None) -> tuple[Solution, State]:
+def iterate(
+    A: Map, state: State, target: torch.Tensor, limit: int, M: Map | None, b: torch.Tensor | None = None
+) -> tuple[Solution, State]:
     """The loop of conjugate gradients, at most ``limit`` times.
 
     It is an ordinary program, so AD goes through it; the tests that end it look at values only.
+    Rounding takes the residual of the recurrence away from b − A x, by about ε ‖A‖ ‖x‖. Where that
+    may matter the true one is computed once, and has its say.
 
     Args:
         A: the map x ↦ A x.
@@ -212,11 +216,12 @@ def iterate(A: Map, state: State, target: torch.Tensor, limit: int, M: Map | Non
         target (one a column): the norms of the residual at which it ends.
         limit: the most iterations.
         M: the preconditioner r ↦ M r, or None.
+        b (n,) or (n, k): the right-hand side; None for no such look.
 
     Returns:
         What was found, and the state from which another loop would go on.
     """
-    norms, end = [], ("limit", f"limit of {limit} iterations reached")
+    norms, end, start, steep = [], ("limit", f"limit of {limit} iterations reached"), state.x.detach(), None
     for k in range(limit + 1):
         x, r, p, rho = state
         norms.append((rho if M is None else _dot(r, r)).detach().sqrt())
@@ -226,7 +231,9 @@ def iterate(A: Map, state: State, target: torch.Tensor, limit: int, M: Map | Non
         if k == limit:
             break
         q = A(p)
+        require(q.shape == p.shape, f"expected A x of shape {p.shape}, got {q.shape}")
         curvature = _dot(p, q)
+        steep = (_dot(q, q) / _dot(p, p)).detach().sqrt() if steep is None else steep  # about ‖A‖
         matters = ~(norms[-1] <= target.clamp(min=torch.finfo(target.dtype).eps * norms[0]))
         if _holds((matters & ~(curvature.detach() > 0)).any()):  # true for NaN as well
             worst = f"pᵀAp = {float(curvature.detach().min()):.1e} in iteration {k}"
@@ -237,6 +244,8 @@ def iterate(A: Map, state: State, target: torch.Tensor, limit: int, M: Map | Non
         z = r if M is None else M(r)
         rho, old = _dot(r, z), rho
         state = State(x, r, z + _ratio(rho, old) * p, rho)
+    if end[0] == "converged" and steep is not None and b is not None:
+        end = ("limit", "limit of rounding reached") if missed(A, b, state.x, start, steep, target) else end
     return Solution(state.x, torch.stack(norms), *end), state
 
 
@@ -259,16 +268,16 @@ class Cholesky(Solver):
         @cache
         def factorised(n: int, dtype: torch.dtype, device: torch.device):
             unit = torch.eye(n, dtype=dtype, device=device)
-            matrix = A.dense(unit) if isinstance(A, Operator) else A(unit)
-            factor, failed = torch.linalg.cholesky_ex(matrix)
+            matrix = A.dense(unit) if isinstance(A, Operator) else applied(A, n)(unit)
+            factor, failed = torch.linalg.cholesky_ex(symmetric(matrix, n))
             require(failed == 0, "expected a positive definite matrix to factorise; is it singular?")
             return matrix, factor
 
         def solve(b: torch.Tensor, x0: torch.Tensor | None = None) -> Solution:
-            _start(_values(b), x0)
+            start_of(values(b), x0)
             require(b.isfinite().all(), "expected a right-hand side of finite numbers, got NaN or infinity")
             matrix, factor = factorised(len(b), b.dtype, b.device)
-            x = torch.cholesky_solve(b.reshape(len(b), -1), factor).reshape(b.shape)
+            x = torch.cholesky_solve(b if b.ndim > 1 else b[:, None], factor).reshape(b.shape)
             rest = b - matrix @ x
             residuals = torch.stack([_dot(b, b), _dot(rest, rest)]).sqrt()
             return Solution(x, residuals, "converged", "solved by a factorisation")
@@ -307,9 +316,10 @@ class CGLS(_Iteration):
         """The function (b, x0=None) ↦ ``Solution`` for b (m,) or (m, k), and x0 of the shape of x."""
 
         def solve(b: torch.Tensor, x0: torch.Tensor | None = None) -> Solution:
-            _values(b)
+            fits = isinstance(A, Operator) and A.shape[0] == len(values(b))
+            require(fits, f"expected an Operator with {len(b)} rows, as b has, got {A!r}")
             rhs = A.adjoint(b)
-            x0, target, limit = _start(rhs, x0), self.target(rhs), self.limit(rhs)
+            x0, target, limit = start_of(rhs, x0), self.target(rhs), self.limit(rhs)
             d = b if x0 is None else b - A.forward(x0)
             s = rhs if x0 is None else A.adjoint(d)
             x, p, rho = torch.zeros_like(s) if x0 is None else x0, s, _dot(s, s)
@@ -335,15 +345,6 @@ class CGLS(_Iteration):
         return self.prepare(A)(b, x0)
 
 
-def _values(b: torch.Tensor) -> torch.Tensor:
-    """b without its derivatives, after a look at what it is; it may be a ``dual.Dual``."""
-    kind = type(b).__name__
-    require(hasattr(b, "detach"), f"expected b as a tensor, got {kind}: convert it with torch.as_tensor(b)")
-    values, real = b.detach(), b.detach().is_floating_point()
-    require(real, f"expected a floating-point right-hand side b, got {values.dtype}: real, with b.double()")
-    return values
-
-
 def _dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return a @ b if a.ndim == 1 else (a * b).sum(0)
 
@@ -360,12 +361,3 @@ def _holds(condition: torch.Tensor) -> bool:
         return bool(condition)
     except RuntimeError:
         return False
-
-
-def _start(b: torch.Tensor, x0: torch.Tensor | None) -> torch.Tensor | None:
-    """The start after a look at it, and zero in columns where b = 0: there the solution is known."""
-    if x0 is None:
-        return None
-    require(x0.shape == b.shape, f"expected a start of shape {tuple(b.shape)}, got {tuple(x0.shape)}")
-    require(x0.detach().isfinite().all(), "expected a start of finite numbers, got NaN or infinity in it")
-    return x0 * (b != 0).any(0)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from regkit._require import points_tensor, require
+from regkit._require import number, points_tensor, require
 
 if TYPE_CHECKING:
     from regkit.transforms import Transform
@@ -110,10 +110,10 @@ def fold_message(determinant: Tensor) -> str:
         >>> fold_message(torch.ones(4))
         ''
     """
-    folded = int((determinant <= 0).sum())
+    folded = int((~(determinant > 0)).sum())  # NaN is no map
     if not folded:
         return ""
-    least, place = determinant.reshape(-1).min(0)
+    least, place = determinant.reshape(-1).min(0)  # NaN, if there is one
     cell = tuple(int(k) for k in torch.unravel_index(place, determinant.shape))
     share = 100 * folded / determinant.numel()
     return (
@@ -161,11 +161,13 @@ def inverse(
     z = points_tensor(z, transform.dim)
     x = z.clone() if start is None else points_tensor(start, transform.dim).clone()
     require(x.shape == z.shape, f"expected a start of shape {tuple(z.shape)}, got {tuple(x.shape)}")
+    require((x + z).isfinite().all(), "expected points and a start of finite numbers, got NaN or infinity")
+    number(tolerance, "a tolerance ≥ 0", 0)
     span = (z.amax(0) - z.amin(0)).max() if len(z) else z.new_zeros(())
     near = max(tolerance, 20 * torch.finfo(z.dtype).eps) * float(span + z.abs().max() if len(z) else 0)
     rest = transform(w, x) - z
     for _ in range(iterations):
-        far = rest.norm(dim=1) > near
+        far = ~(rest.norm(dim=1) <= near)  # also for NaN
         if not far.any():
             return x
         at, old = x[far], rest[far]

@@ -141,11 +141,21 @@ class FunctionOperator(Operator):
         return self._adjoint(y)
 
 
+def _require_entries(entries: object, dim: int) -> None:
+    """ValueError unless these are a tensor with so many dimensions."""
+    kind, shape = type(entries).__name__, tuple(getattr(entries, "shape", ()))
+    fits = isinstance(entries, Tensor) and entries.ndim == dim
+    require(fits, f"expected a tensor with {dim} dimensions, got {kind} of shape {shape}")
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Matrix(Operator):
     """A matrix (m, n) with all its entries."""
 
     matrix: Tensor
+
+    def __post_init__(self):
+        _require_entries(self.matrix, 2)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -155,11 +165,16 @@ class Matrix(Operator):
 
     def forward(self, x: Tensor) -> Tensor:
         """A x."""
-        return self.matrix @ x
+        return self.matrix @ self._alike(x)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Aᵀ y."""
-        return self.matrix.T @ y
+        return self.matrix.T @ self._alike(y)
+
+    def _alike(self, x: Tensor) -> Tensor:
+        kind = self.matrix.dtype
+        require(x.dtype == kind, lambda: f"expected a vector of {kind}, as the matrix, got {x.dtype}")
+        return x
 
     def dense(self, like: Tensor) -> Tensor:
         """All entries (m, n), of the type and on the device of ``like``."""
@@ -175,6 +190,9 @@ class Diagonal(Operator):
     """diag(d) for d (n,)."""
 
     entries: Tensor
+
+    def __post_init__(self):
+        _require_entries(self.entries, 1)
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -22,9 +22,9 @@ import numpy as np
 import scipy.optimize
 import torch
 
-from regkit._require import require, require_words
+from regkit._require import function, number, require_words
 from regkit.linear import Solver, require_solver
-from regkit.operators import Operator, solve_scaled
+from regkit.operators import Diagonal, Operator, solve_scaled
 from regkit.problems import Counted, Kind, Objective, Point
 from regkit.runs import Result, Run
 
@@ -48,8 +48,8 @@ def newton_trust(
         objective: with second derivatives of the kind ``hessian``.
         w (p,): the start.
         hessian: "exact" or "gauss-newton".
-        radius: the first Δ, in the norm of w, which then adapts. In "exact" a parameter whose unit
-            is very small or large is measured by what changes J by J.
+        radius: the first Δ, in the norm of w, which then adapts. A parameter whose unit is very
+            small or large is measured by what changes J by J; in "krylov" only of 20 at most.
         subproblem: "exact" for SciPy's ``trust-exact``, which factorises H; "krylov" for conjugate
             gradients that stop early (Steihaug, Toint) and need only products with H: for thousands
             of parameters.
@@ -77,6 +77,7 @@ def newton_trust(
         Steihaug (1983), https://doi.org/10.1137/0720042
     """
     require_words(subproblem=(subproblem, ("exact", "krylov")))
+    radius = number(radius, "a radius > 0", 1e-100)
     run = Run(objective, w, hessian, **limits)
     if not run.message:
         (_factorised if subproblem == "exact" else _truncated)(run, radius)
@@ -85,7 +86,7 @@ def newton_trust(
 
 def _factorised(run: Run, radius: float) -> None:
     """The iterations of ``newton_trust`` by SciPy."""
-    unit = _units(run)
+    unit = _units(run, run.point)
     trial, asked = run.point, (run.point.w / unit).numpy(force=True).astype(float)
 
     def at(x: np.ndarray) -> Counted:
@@ -115,6 +116,7 @@ def _factorised(run: Run, radius: float) -> None:
 
     if not _finite(run):
         return
+    most = run.limit + 1
     end = scipy.optimize.minimize(
         loss,
         asked,
@@ -122,7 +124,7 @@ def _factorised(run: Run, radius: float) -> None:
         hess=lambda x: array(at(x).hessian(run.kind) * (unit[:, None] * unit)),
         method="trust-exact",
         callback=note,
-        options={"initial_trust_radius": radius, "gtol": 0.0, "maxiter": run.limit + 1},
+        options={"initial_trust_radius": radius, "max_trust_radius": math.inf, "gtol": 0, "maxiter": most},
     )
     # SciPy sees no decrease promised. That is an end only if Newton's step promises none either.
     smallest = max(run.tiny(run.point.loss), run.eps * abs(run.point.loss))
@@ -131,9 +133,9 @@ def _factorised(run: Run, radius: float) -> None:
     run.stop(f"step: stalled, the model's minimiser was not found ({end.message})")
 
 
-def _units(run: Run) -> torch.Tensor:
+def _units(run: Run, point: Point) -> torch.Tensor:
     """What counts as 1 in each parameter: 1, or √(2J/|Hᵢᵢ|), which changes J by J, if that is far from 1."""
-    natural = (2 * run.start / run.point.hessian(run.kind).diagonal().abs()).sqrt()
+    natural = (2 * run.start / point.hessian(run.kind).diagonal().detach().abs()).sqrt()
     far = natural.isfinite() & (natural > 0) & ((natural < 1e-5) | (natural > 1e5))
     return torch.where(far, natural, 1.0)
 
@@ -148,18 +150,20 @@ def _finite(run: Run) -> bool:
 
 def _truncated(run: Run, radius: float) -> None:
     """The iterations of ``newton_trust`` by truncated conjugate gradients, with SciPy's rules for Δ."""
-    first, H = float(run.point.gradient.norm()), None
+    few = len(run.point.w) <= 20
+    unit = _units(run, run.point.alone) if few else torch.ones_like(run.point.w)
+    first, H, D = float((unit * run.point.gradient).norm()), None, Diagonal(unit)
     while not run.message:
         point = run.point
-        H = point.curvature(run.kind) if H is None else H
+        H, g = D @ point.curvature(run.kind) @ D if H is None else H, unit * point.gradient
         # The closer to the minimum, the more exact a step is worth: then convergence is superlinear.
-        rtol = min(0.5, math.sqrt(float(point.gradient.norm()) / first))
-        s, Hs = steihaug(H, point.gradient, radius, rtol)
-        length, promised = float(s.norm()), -float(point.gradient @ s + 0.5 * (s @ Hs))
+        rtol = min(0.5, math.sqrt(float(g.norm()) / first))
+        s, Hs = steihaug(H, g, radius, rtol)
+        length, promised = float(s.norm()), -float(g @ s + 0.5 * (s @ Hs))
         if not math.isfinite(promised):
             run.stop("not finite: NaN or infinity in a product with the Hessian")
             break
-        trial = run.evaluate(point.w + s)
+        trial = run.evaluate(point.w + unit * s)
         ratio = (point.loss - trial.loss) / promised if promised else math.nan
         accepted = ratio > 0.15  # False for NaN
         if not ratio >= 0.25:
@@ -167,7 +171,7 @@ def _truncated(run: Run, radius: float) -> None:
         elif ratio > 0.75 and length > 0.99 * radius:
             radius = 2 * radius
         H = None if accepted else H
-        run.note(trial if accepted else None, length, ratio, promised)
+        run.note(trial if accepted else None, float((unit * s).norm()), ratio, promised)
 
 
 def steihaug(H: Operator, g: torch.Tensor, radius: float, rtol: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -198,7 +202,7 @@ def steihaug(H: Operator, g: torch.Tensor, radius: float, rtol: float) -> tuple[
     """
     s, Hs, r, d = torch.zeros_like(g), torch.zeros_like(g), g, -g
     for _ in range(2 * len(g)):
-        Hd, rr = H @ d, r @ r
+        Hd, rr = (H @ d).detach(), r @ r
         bend = d @ Hd
         step = rr / bend
         if not (bend > 0 and (s + step * d).norm() < radius):
@@ -261,7 +265,8 @@ def levenberg_marquardt(
         Non-Linear Least Squares Problems (2004), algorithm 3.16
     """
     require_words(scaling=(scaling, ("diagonal", "identity")))
-    require(damping >= 0, f"expected a damping ≥ 0, got {damping}")
+    number(damping, "a damping ≥ 0", 0)
+    function(advance, "a function advance(k, point)")
     run, growth = Run(objective, w, "gauss-newton", **limits), 2.0
     mu = damping * (float(run.point.hessian("gauss-newton").diagonal().max()) if scaling == "identity" else 1)
 
@@ -290,7 +295,7 @@ def levenberg_marquardt(
         gain = -math.inf if trial is None else point.loss - trial.loss
         ratio = gain / promised if promised else math.nan
         accepted = ratio > 0  # False for NaN
-        mu *= max(1 / 3, 1 - (2 * ratio - 1) ** 3) if accepted else growth
+        mu *= max(1 / 3, 1 - (2 * min(ratio, 1.0) - 1) ** 3) if accepted else growth
         growth = 2.0 if accepted else 2 * growth
         run.note(trial if accepted else None, float(s.norm()), tried, promised)
     return run.result()
@@ -346,7 +351,7 @@ def _direction(point: Counted, solver: Solver | None) -> torch.Tensor | None:
         return solve_scaled(point.hessian("gauss-newton"), -point.gradient)
     apply = solver.prepare(point.curvature("gauss-newton"))
     try:
-        return apply(-point.gradient).checked()
+        return apply(-point.gradient).checked().detach()
     except ValueError:  # it broke down, or there is no factor
         return None
 

@@ -27,7 +27,6 @@ and their neighbours, have the coefficient 0. Where nothing overlaps J is NaN.
 
 from __future__ import annotations
 
-import math
 import warnings
 from dataclasses import dataclass
 from typing import Literal
@@ -35,8 +34,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from regkit._require import image_tensor, real_tensor, require
+from regkit._require import image_tensor, number, real_tensor, require
 from regkit.distances import Distance, ResidualDistance
+from regkit.grid import Grid
+from regkit.spline import at_centres
 
 Outside = float | Literal["edge", "mean", "overlap"] | None
 
@@ -71,13 +72,10 @@ def padding(image: Tensor, outside: Outside, counts: Tensor) -> Tensor:
         >>> [float(padding(image, outside, image > 0)) for outside in (None, 7.0, "edge", "mean")]
         [0.0, 7.0, 3.0, 5.0]
     """
-    number = outside is None or (not isinstance(outside, str) and math.isfinite(outside))
-    require(
-        number or outside in ("edge", "mean", "overlap"),
-        f'expected outside as a finite number, "edge", "mean" or "overlap", got {outside!r}',
-    )
-    if number:
-        return image.new_tensor(outside or 0.0)
+    if outside is None:
+        return image.new_zeros(())
+    if not isinstance(outside, str) or outside not in ("edge", "mean", "overlap"):
+        return image.new_tensor(number(outside, 'outside as a finite number, "edge", "mean" or "overlap"'))
     border = counts & _outermost(counts)
     if outside != "mean":
         counts = torch.where(border.any(), border, counts)
@@ -178,6 +176,30 @@ def share(P: Tensor) -> Tensor:
     """
     q = (2 * P - 1).clip(0, 1)
     return (q**3 * (10 - 15 * q + 6 * q**2)) ** 2
+
+
+def hardly(weights: Tensor, slopes: Tensor, cover: tuple[Tensor, ...], c: Tensor, grid: Grid) -> str:
+    """A sentence, if hardly any of the template's edges lie where points count, or else nothing.
+
+    Args:
+        weights (n,): of the points.
+        slopes (n, d): of the template there.
+        cover: P there, (n,), first of all; empty if all points count.
+        c (of the shape of the template): its coefficients.
+        grid: its box and cells.
+
+    Example:
+        >>> grid, slopes = Grid((8.0,), (8,)), torch.tensor([[1e-6]])
+        >>> hardly(torch.ones(1), slopes, (), torch.arange(8.0), grid)
+        'hardly anything overlaps: the moved template has 1e-14 of its edges'
+    """
+    all_weights = float(weights.sum())
+    seen = (weights * share(cover[0]) if cover else weights) @ slopes.square().sum(1)
+    edges = (at_centres(c, k) / h for k, h in enumerate(grid.spacing))
+    whole = sum(edge.square().sum() for edge in edges) * grid.cell_volume
+    # as a sum and as a mean: the boxes may be of any size
+    part = float((seen / whole).detach()) * max(1.0, grid.cell_volume * grid.count / all_weights)
+    return f"hardly anything overlaps: the moved template has {part:.0e} of its edges" if part < 1e-6 else ""
 
 
 @dataclass(frozen=True)

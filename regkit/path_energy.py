@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from regkit._require import require
+from regkit._require import number, require
 from regkit._stages import _POINTS, Held, Second, Stages
 from regkit.flows import NeuralODE
 from regkit.grid import Grid
@@ -65,8 +65,9 @@ class PathEnergy(Regulariser):
     def __post_init__(self):
         flow, grid = self.transform, self.grid
         require(isinstance(flow, NeuralODE), f"expected a NeuralODE, got {flow!r}")
+        require(isinstance(grid, Grid), f"expected a Grid, got {grid!r}")
         require(grid.dim == flow.dim, f"expected a grid in {flow.dim} dimensions, got one in {grid.dim}")
-        require(self.strength >= 0, f"expected a strength ≥ 0, got {self.strength}")
+        number(self.strength, "a strength ≥ 0", 0)
 
     def __repr__(self) -> str:
         cells = " × ".join(map(str, self.grid.shape))

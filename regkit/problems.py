@@ -84,6 +84,8 @@ class Problem(Protocol):
 class Counted:
     """A point whose values are computed once each, when first asked for, kept, and counted.
 
+    They are numbers: what an image or an objective has for a tape ends here, and w is not on it.
+
     Args:
         point: any ``Point``, afterwards ``alone``. What else it knows, such as a residual, is passed on.
         counts: where loss, gradient and Hessian are counted; None counts for this point alone.
@@ -108,19 +110,23 @@ class Counted:
     def loss(self) -> float:
         """J(w) as a number."""
         self.counts["loss"] += 1
-        return float(self.alone.loss)
+        loss = self.alone.loss
+        return float(loss.detach() if isinstance(loss, torch.Tensor) else loss)
 
     @cached_property
     def gradient(self) -> torch.Tensor:
         """∇J(w), (p,)."""
         self.counts["gradient"] += 1
-        return self.alone.gradient
+        gradient = self.alone.gradient
+        fits = isinstance(gradient, torch.Tensor) and gradient.shape == self.w.shape
+        require(fits, lambda: f"expected a gradient of shape {tuple(self.w.shape)}, got {gradient!r}")
+        return gradient.detach()
 
     def hessian(self, kind: Kind = "exact") -> torch.Tensor:
         """∇²J(w) or its Gauss-Newton part, (p, p)."""
         if kind not in self._hessians:
             self.counts["hessian"] += 1
-            self._hessians[kind] = self.alone.hessian(kind)
+            self._hessians[kind] = self.alone.hessian(kind).detach()
         return self._hessians[kind]
 
     def curvature(self, kind: Kind = "exact") -> Operator:

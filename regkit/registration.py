@@ -36,7 +36,7 @@ from regkit.distances import SSD, Distance
 from regkit.grid import Grid
 from regkit.motions import Motion
 from regkit.operators import Diagonal, LowRankUpdate, Operator
-from regkit.outside import Outside, Overlap, completed, cover, known, padding, warn_of_bright_border
+from regkit.outside import Outside, Overlap, completed, cover, hardly, known, padding, warn_of_bright_border
 from regkit.problems import Kind
 from regkit.regularizers import Regulariser
 from regkit.spline import SmoothingBasis, at_centres, evaluate
@@ -93,6 +93,8 @@ class Registration:
     template_weights: torch.Tensor | None = None
 
     def __post_init__(self):
+        known = isinstance(self.grid, Grid) and isinstance(self.template_grid, Grid | None)
+        require(known, lambda: f"expected a Grid, got {self.grid!r} and template_grid {self.template_grid!r}")
         known = isinstance(self.distance, Distance)
         require(known, f"expected a Distance, such as distances.SSD(), got {self.distance!r}")
         known = isinstance(self.transform, Transform)
@@ -305,6 +307,12 @@ class Evaluation:
         problem = self.objective.problem
         loss = problem.measure.value(*self.images)
         return loss if problem.regulariser is None else loss + problem.regulariser.value(self.w)
+
+    @property
+    def doubt(self) -> str:
+        """Why a small gradient would mean nothing here; empty if it means what it should."""
+        problem, c = self.objective.problem, self.objective.coefficients
+        return hardly(problem.omega, self.template[1], self.cover, c, problem.grids[1])
 
     @cached_property
     def first(self) -> torch.Tensor:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from regkit._require import require
+from regkit._require import number, require
 from regkit.operators import Hessian, Map, Matrix, Operator
 from regkit.problems import Kind
 
@@ -70,9 +70,14 @@ class Quadratic(Regulariser):
     w0: torch.Tensor
 
     def __post_init__(self):
-        p, shape = len(self.w0), tuple(self.M.shape)
+        flat = isinstance(self.w0, torch.Tensor) and self.w0.ndim == 1
+        require(flat, f"expected w0 as a flat tensor, got {self.w0!r}")
+        p, shape = len(self.w0), tuple(getattr(self.M, "shape", ()))
         require(shape == (p, p), f"expected M of shape {(p, p)}, as w0 has {p} entries, got {shape}")
-        require(self.strength >= 0, f"expected a strength ≥ 0, got {self.strength}")
+        if isinstance(self.M, torch.Tensor):
+            askew, most = (self.M - self.M.T).abs().max(), self.M.abs().max()
+            require(askew <= 1e-5 * most, "expected a symmetric M of finite numbers, got one that is not")
+        number(self.strength, "a strength ≥ 0", 0)
 
     def hessian(self, w: torch.Tensor | None = None, kind: Kind = "exact") -> Operator:
         """λM as an operator p ← p, the same at every w."""
@@ -81,6 +86,8 @@ class Quadratic(Regulariser):
 
     def gradient(self, w: torch.Tensor) -> torch.Tensor:
         """λM (w − w₀), (p,)."""
+        shapes = tuple(w.shape), tuple(self.w0.shape)
+        require(shapes[0] == shapes[1], f"expected w of shape {shapes[1]}, as w0, got {shapes[0]}")
         return self.hessian() @ (w - self.w0)
 
     def value(self, w: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,9 @@ Every method of ``optimize`` takes these limits, and ``Result.message`` names th
     iterations = 200   iterations   as many have been made              not converged
 
 or else: a flat objective, a singular Hessian, a gradient that is not finite, or
-``callback(iteration)``, which gets every ``Iteration`` and ends the run by returning True.
+``callback(iteration)``, which gets every ``Iteration`` and ends the run by returning True. A point
+may have a ``doubt``, a sentence that says why a small gradient means nothing there: because hardly
+anything overlaps, or because a solver that it needs gave up. Then nothing has converged.
 
 A step can be short, and its promise small, because it was damped. So the last two count for
 *Newton's* step −H⁻¹∇J, and H has to be positive definite. A gradient depends on the unit of w: a
@@ -28,7 +30,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from regkit._require import require
+from regkit._require import flat, function, require, tolerances
 from regkit.linear import CG
 from regkit.operators import solve_scaled
 from regkit.problems import Counted, Kind, Objective
@@ -135,15 +137,15 @@ class Run:
         callback: Callable[[Iteration], bool | None] | None = None,
         atol: float = 0.0,
     ):
-        flat = isinstance(w, torch.Tensor) and w.ndim == 1 and w.is_floating_point()
-        require(flat, f"expected a flat floating-point tensor of parameters, got {w!r}")
         known, name = hasattr(objective, "point"), type(objective).__name__
         require(known, f"expected an objective with point(w, order), like problems.Functions, got {name}")
+        function(callback, "a function of the iteration as callback")
+        tolerances(gtol=gtol, xtol=xtol, ftol=ftol, atol=atol, iterations=iterations)
         self.kind, self.objective, self.callback, self.limit = kind, objective, callback, iterations
         self.atol = atol
         self.counts = Counter(loss=0, gradient=0, hessian=0)
         self.history, self.message, self.converged, self.longest = [], "", False, 0.0
-        self.point = self.evaluate(w.detach().clone())
+        self.point = self.evaluate(flat(w).clone())
         self.start = abs(self.point.loss)
         eps = self.eps = torch.finfo(self.point.w.dtype).eps
         self.gtol = gtol and max(gtol, 10 * eps)
@@ -153,7 +155,7 @@ class Run:
 
     def evaluate(self, w: torch.Tensor) -> Counted:
         """The objective at w, with as many derivatives as the method needs."""
-        return Counted(self.objective.point(w, 2 if self.kind == "exact" else 1), self.counts)
+        return Counted(self.objective.point(w.detach(), 2 if self.kind == "exact" else 1), self.counts)
 
     def go_on_with(self, objective: Objective) -> None:
         """Another objective: the point is evaluated anew, unless the two are equal."""
@@ -205,10 +207,10 @@ class Run:
         g, s = point.gradient, None
         try:
             if len(g) <= 200:
-                s = solve_scaled(point.alone.hessian(self.kind), -g)
+                s = solve_scaled(point.alone.hessian(self.kind).detach(), -g)
             else:
                 found = CG(rtol=1e-2, maxiter=500).solve(point.alone.curvature(self.kind), -g)
-                s = found.x if found.converged else None
+                s = found.x.detach() if found.converged else None
         except ValueError:  # there is no such Hessian, or it is not finite
             pass
         return (math.inf, math.inf) if s is None else (float(s.norm()), -0.5 * float(g @ s))
@@ -216,7 +218,7 @@ class Run:
     def along_gradient(self, point: Counted) -> float:
         """The decrease that the best step along −∇J promises, ½‖∇J‖⁴/∇JᵀH∇J; 0 unless J bends upwards."""
         try:
-            bend = float(point.gradient @ (point.alone.curvature(self.kind) @ point.gradient))
+            bend = float(point.gradient @ (point.alone.curvature(self.kind) @ point.gradient).detach())
         except ValueError:  # there is no such Hessian
             return 0.0
         return 0.5 * float(point.gradient @ point.gradient) ** 2 / bend if bend > 0 else 0.0
@@ -227,9 +229,10 @@ class Run:
         return bool((point.alone.curvature(self.kind) @ v).any())
 
     def stop(self, message: str, converged: bool = False) -> None:
-        """The first reason counts."""
+        """The first reason counts; a ``Point`` may know why a small gradient there means nothing."""
         if not self.message:
-            self.message, self.converged = message, converged
+            doubt = getattr(self.point, "doubt", "") if converged else ""
+            self.message, self.converged = doubt or message, converged and not doubt
 
     def result(self) -> Result:
         """What the run leaves."""

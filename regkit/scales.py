@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from regkit._require import require, require_words
+from regkit._require import number, require, require_words
 
 Variable = Literal["log", "linear"]
 VARIABLES = {"log": (math.log, math.exp), "linear": (float, float)}  # s(θ) and θ(s)
@@ -37,8 +37,12 @@ class Adaptive:
     Args:
         start, end: the first θ and the last, the larger one first.
         tolerance (in blur widths, see ``continuation.length``): of the error of a prediction.
-        first, shortest, longest (fractions of the whole way in s): lengths of steps. A longer
+        first, shortest, longest (fractions of the whole way in s): of steps, ≥ 10⁻⁴. A longer
             ``first`` is cheaper, but may jump over the branch that leads to the best minimum.
+
+    Raises:
+        ValueError: for a tolerance that is not above zero, or steps of other lengths: with a
+            shortest step of zero a run would never end.
 
     Example:
         >>> from regkit import Adaptive, follow
@@ -56,6 +60,13 @@ class Adaptive:
     first: float = 1 / 4
     shortest: float = 1 / 30
     longest: float = 1 / 3
+
+    def __post_init__(self):
+        number(self.tolerance, "a tolerance > 0", 1e-100, math.inf)
+        steps = (self.shortest, self.first, self.longest)
+        words = "steps between 0.0001 and 1, the shortest, the first and the longest,"
+        lengths = [number(step, words, 1e-4, 1.0, got=steps) for step in steps]
+        require(lengths[0] <= min(lengths), f"expected the shortest step first, got {steps}")
 
 
 class Listed:
@@ -140,9 +151,13 @@ def scales(thetas: Sequence[float] | Adaptive, variable: Variable) -> Listed | C
     """
     adaptive = isinstance(thetas, Adaptive)
     require_words(variable=(variable, VARIABLES))
-    ends = [float(theta) for theta in ((thetas.start, thetas.end) if adaptive else thetas)]
-    falling = len(ends) > 0 and all(a > b for a, b in pairwise(ends)) and not math.isnan(ends[0])
-    require(falling, f"expected decreasing scales θ, got {ends}")
+    try:
+        given = [thetas.start, thetas.end] if adaptive else list(thetas)
+    except TypeError:
+        given = []
+    ends = [number(theta, "decreasing scales θ", got=given) for theta in given]
+    falling = len(ends) > 0 and all(a > b for a, b in pairwise(ends))
+    require(falling, f"expected decreasing scales θ, got {ends or thetas!r}")
     usable = ends[-1] > 0 or (ends[-1] == 0 and variable == "linear")
     require(usable, f'expected θ > 0 (or θ ≥ 0 and variable "linear"), got {ends[-1]}')
     return Controlled(thetas, variable) if adaptive else Listed(ends)

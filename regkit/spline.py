@@ -29,7 +29,7 @@ import numpy as np
 import scipy.linalg
 import torch
 
-from regkit._require import floating, image_tensor, points_tensor, require, tensor
+from regkit._require import constant, floats, image_tensor, points_tensor, positive, require, scale, whole
 from regkit.grid import Grid
 
 # In one pass. Its (4^d, n) tables must fit into the processor's cache, and should be small enough that the
@@ -41,9 +41,7 @@ _MODES = 512
 
 
 def smoothing_modes(cells: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The eigenproblem M v = μ BᵀB v of one axis, with VᵀBᵀBV = I.
-
-    It makes every θ a diagonal scaling:
+    """The eigenproblem M v = μ BᵀB v of one axis, with VᵀBᵀBV = I. It makes every θ a diagonal scaling:
 
         (BᵀB + θM)⁻¹Bᵀ = V diag(1/(1 + θμ)) VᵀBᵀ.
 
@@ -61,9 +59,7 @@ def smoothing_modes(cells: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tenso
         >>> tuple(mu.shape), tuple(V.shape), tuple(VtBt.shape)
         ((28,), (28, 28), (28, 28))
     """
-    known = isinstance(cells, int) and cells > 0
-    require(known, f"expected a number of cells, 1, 2, …, got {cells!r}")
-    return tuple(map(torch.from_numpy, _modes_of(cells)))
+    return tuple(map(torch.from_numpy, _modes_of(whole(cells, "a number of cells, 1, 2, …"))))
 
 
 @lru_cache(maxsize=32)
@@ -152,9 +148,8 @@ class SmoothingBasis:
     def __post_init__(self):
         object.__setattr__(self, "image", image_tensor(self.image))
         if self.factors is not None:
-            object.__setattr__(self, "factors", tuple(self.factors))
-            fits = len(self.factors) == self.image.ndim and min(self.factors) > 0
-            require(fits, f"expected {self.image.ndim} positive factors, got {self.factors}")
+            object.__setattr__(self, "factors", positive(self.factors, self.image.ndim, "factors"))
+        constant(self.outside)
         _ = self.amplitudes  # here: made inside a derivative they could not be kept
 
     def __repr__(self) -> str:
@@ -179,7 +174,7 @@ class SmoothingBasis:
 
     def _gains(self, theta: float | torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Per axis μ and the gain 1/(1 + θμ), shaped to multiply the amplitudes along that axis."""
-        require(torch.as_tensor(theta >= 0).all(), f"expected a smoothing parameter θ ≥ 0, got {theta!s}")
+        scale(theta)
         gains = []
         for axis in self._short:
             shape = [-1 if k == axis else 1 for k in range(self.image.ndim)]
@@ -357,11 +352,14 @@ def evaluate(
         >>> value.tolist(), tuple(gradient.shape), tuple(hessian.shape)
         ([1.000, 1.928, 0.000], (3, 1), (3, 1, 1))
     """
-    c = floating(tensor(c, "coefficients"), "coefficients")
-    shape = tuple(c.shape)
-    require(shape == grid.shape, f"expected coefficients of shape {grid.shape}, got {shape}")
-    require(order in (0, 1, 2), f"expected order 0, 1 or 2, got {order}")
+    c = floats(c, "coefficients")
+    require(isinstance(grid, Grid), f"expected a Grid, got {grid!r}")
+    fits = tuple(c.shape) == grid.shape
+    require(fits, f"expected coefficients of shape {grid.shape}, got {tuple(c.shape)}")
+    require(isinstance(order, int) and 0 <= order <= 2, f"expected order 0, 1 or 2, got {order}")
+    constant(outside)
     x = points_tensor(x, grid.dim, c)
+    require(x.device == c.device, f"expected points on {c.device}, as the coefficients, got {x.device}")
     padded = torch.nn.functional.pad(c, (4, 4) * grid.dim)
     h = torch.tensor(grid.spacing, dtype=x.dtype, device=x.device)[:, None]
     neighbours = _neighbours(padded, grid.shape)
@@ -390,7 +388,9 @@ def at_centres(c: torch.Tensor, along: int | None = None) -> torch.Tensor:
     Returns:
         (n,)
     """
-    c = floating(tensor(c, "coefficients"), "coefficients")
+    c = floats(c, "coefficients")
+    fits = c.numel() > 0 and along in (None, *range(c.ndim))
+    require(fits, f"expected an axis of an image, got {along!r} of shape {tuple(c.shape)}")
     for axis, cells in enumerate(c.shape):
         value, left, right = (0 * c, -3, 3) if axis == along else (4 * c, 1, 1)
         value.narrow(axis, 1, cells - 1).add_(c.narrow(axis, 0, cells - 1), alpha=left)

@@ -220,7 +220,7 @@ def descend(
     going = np.flatnonzero(np.isfinite(J))
     for _ in range(iterations):
         C = np.diagonal(H[going], axis1=1, axis2=2)
-        C = damping[going, None].clip(1e-12) * np.maximum(C, 1e-15 * C.max(1, keepdims=True) + 1e-300)
+        C = damping[going, None].clip(1e-12) * np.maximum(C, 1e-30 * C.max(1, keepdims=True) + 1e-300)
         step = np.linalg.solve(H[going] + C[:, :, None] * np.eye(C.shape[1]), -g[going, :, None])[:, :, 0]
         promised = 0.5 * (step * (C * step - g[going])).sum(1)
         far = ~(np.einsum("ki,kij,kj->k", step, M[going], step) <= tolerance**2)  # True for NaN

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from regkit._require import require
+from regkit._systems import left
 from regkit.linear import CG, Solver, require_solver
 from regkit.superres import Stacked, SuperResolution
 
@@ -107,7 +108,9 @@ def by_discrepancy(
     for strength in tried:
         model = replace(problem, strength=strength)
         A = model.at(w)
-        f = solver.solve(A.normal, A.adjoint(model.b), f).checked()
+        found = solver.solve(A.normal, A.adjoint(model.b), f)
+        require(left(found) <= 1e-3, f"expected a solver that solves, got {found}, {left(found):.0e} is left")
+        f = found.checked()
         off = _misfit(model, A, f)
         if off <= noise:
             return Chosen(strength, f, off)

@@ -18,7 +18,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from regkit._require import points_tensor, require
+from regkit._require import floats, number, parameters, points_tensor, real_tensor, require
 from regkit.grid import Grid
 from regkit.motions import AffineMotion, Motion
 
@@ -95,9 +95,9 @@ class Transform:
 def _checked_center(center: tuple[float, ...] | None, dim: int) -> tuple[float, ...] | None:
     if center is None:
         return None
-    center = tuple(float(c) for c in center)
-    require(len(center) == dim, f"expected a centre in {dim} dimensions, got {center}")
-    return center
+    given = tuple(center)
+    require(len(given) == dim, f"expected a centre in {dim} dimensions, got {given}")
+    return tuple(number(c, f"a centre of {dim} finite numbers", got=given) for c in given)
 
 
 def _tensor_of(center: tuple[float, ...] | None, dim: int, like: Tensor) -> Tensor:
@@ -130,7 +130,8 @@ class Affine(Transform):
     center: tuple[float, ...] | None = None
 
     def __post_init__(self):
-        require(self.dim in (1, 2, 3), f"expected dimension 1, 2 or 3, got {self.dim}")
+        known = isinstance(self.dim, int) and self.dim in (1, 2, 3)
+        require(known, f"expected dimension 1, 2 or 3, got {self.dim}")
         object.__setattr__(self, "center", _checked_center(self.center, self.dim))
 
     # How w describes the map: Translation and Rigid replace these three.
@@ -164,9 +165,7 @@ class Affine(Transform):
 
     def split(self, w: Tensor) -> tuple[Tensor, Tensor]:
         """A (d, d) and b (d,)."""
-        p = self.parameters
-        require(tuple(w.shape) == (p,), f"expected parameters of shape ({p},), got {tuple(w.shape)}")
-        A, b = self.lift(w).split([self.dim**2, self.dim])
+        A, b = self.lift(parameters(w, self.parameters)).split([self.dim**2, self.dim])
         return A.reshape(self.dim, self.dim), b
 
     def __call__(self, w: Tensor, x: Tensor) -> Tensor:
@@ -196,6 +195,10 @@ class Affine(Transform):
 
     def from_matrix(self, A: Tensor, b: Tensor) -> Tensor:
         """The w (p,) of the map y = A x + b, whatever the centre: the inverse of ``matrix``."""
+        d, b = self.dim, floats(b, "b")
+        A = real_tensor(A, "A", b)
+        shapes = tuple(A.shape), tuple(b.shape)
+        require(shapes == ((d, d), (d,)), f"expected A and b of shapes {(d, d)} and {(d,)}, got {shapes}")
         c = self._center(b)
         return self.lower(A, b + A @ c - c)
 

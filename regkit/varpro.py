@@ -37,6 +37,7 @@ from typing import Literal, Protocol
 import torch
 
 from regkit._require import require
+from regkit._systems import left
 from regkit.dual import Dual, apply_linear
 from regkit.implicit import Derivative, Frozen, System
 from regkit.linear import CG, Solver, require_solver
@@ -212,6 +213,12 @@ class Projection(ResidualPoint):
         A, n = self.operator, self.operator.shape[1]
         normal = FunctionOperator((n, n), A.normal, A.normal)
         self.system = System(normal, A.adjoint(reduced.problem.b), reduced.f0, reduced.solver)
+
+    @property
+    def doubt(self) -> str:
+        """Why a small gradient would mean nothing here: f is not the projection."""
+        rest, found = left(self.system.solution), self.system.solution
+        return f"the projection has not converged: {found}, {rest:.0e} is left" if rest > 1e-4 else ""
 
     @property
     def f(self) -> torch.Tensor:

@@ -235,7 +235,7 @@ def test_drawn_pairs_know_their_map_and_refuse_an_empty_picture(draw):
         assert torch.allclose(pair.y_true(x), x @ A.T + b)
     noisy, noisier = draw(9, noise=5.0), draw(9, noise=10.0)
     assert torch.allclose(2 * (noisy.template - pair.template), noisier.template - pair.template)
-    with pytest.raises(ValueError, match="expected at least one cell a side, got size 0"):
+    with pytest.raises(ValueError, match="expected at least one cell a side, got 0"):
         draw(0)
 
 

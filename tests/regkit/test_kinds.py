@@ -5,22 +5,34 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
+from functools import partial
 
 import numpy as np
 import pytest
+import scipy.optimize
 import torch
 from PIL import Image
 
 from regkit import continuation, pyramid, spline
+from regkit.data import mri
+from regkit.deform import deform
 from regkit.distances import NCC, SSD
+from regkit.energies import Bending
+from regkit.freeform import FreeForm
 from regkit.grid import Grid
-from regkit.linear import CG
+from regkit.implicit import Frozen, solve
+from regkit.linear import CG, Cholesky
+from regkit.multimodal import NGF, MutualInformation
 from regkit.optimize import gauss_newton, gradient_descent, levenberg_marquardt, newton_trust
 from regkit.problems import Functions, Residual
+from regkit.register import register
 from regkit.registration import Registration
 from regkit.spline import SmoothingBasis, coefficients, evaluate
+from regkit.strengths import by_discrepancy
 from regkit.superres import SuperResolution
+from regkit.templates import synthetic
 from regkit.transforms import Affine, Rigid, Translation
+from regkit.varpro import Kaufman, Matrices, Reduced
 
 
 def krylov(objective, w, **limits):
@@ -95,6 +107,89 @@ def test_where_nothing_overlaps_nothing_converges(method):
         method(problem.at(0.1), torch.full((2,), 1e4).double())
 
 
+@methods
+@pytest.mark.parametrize("distance", [SSD, NCC])
+@pytest.mark.parametrize("outside", [0.0, "overlap"])
+@pytest.mark.parametrize("where", [23.2, 24.0, 24.4])
+def test_where_hardly_anything_overlaps_nothing_converges(method, distance, outside, where):
+    """In a corner, where the gradient is tiny since all grey values are."""
+    objective = dataclasses.replace(blob(1.3, distance=distance), outside=outside).at(0.1)
+    start = torch.full((2,), where).double()
+    try:
+        found = method(objective, start)
+    except ValueError as error:
+        assert "finite loss" in str(error)
+        return
+    gone = (found.x - 1.3).abs().max() > 22
+    assert not (gone and found.converged), found
+    if found.iterations == 0 and "singular" not in found.message:
+        assert found.message.startswith("hardly anything overlaps: the moved template has"), found
+
+
+def test_what_overlaps_by_a_third_may_converge():
+    for outside in (0.0, "overlap"):
+        found = newton_trust(
+            dataclasses.replace(blob(8.0), outside=outside).at(0.1), torch.full((2,), 8.0).double()
+        )
+        assert found.converged, found
+
+
+def test_a_projection_that_gave_up_has_not_converged():
+    """Where the gradient of a reduced problem is zero by chance, as the inner solver ended too early."""
+
+    t = torch.linspace(0, 2, 9, dtype=torch.float64)
+
+    def matrix(w):
+        return torch.stack([torch.exp(-w[0] * t), torch.exp(-2 * w[0] * t), t], 1)
+
+    problem = Matrices(matrix, 1 + (2 * t).cos())
+
+    def slope(w, solver):
+        return float(Reduced(problem, solver, Frozen()).point(torch.tensor([w]).double()).gradient)
+
+    solver = CG.fixed(1)
+    at = scipy.optimize.brentq(slope, 1.0, 1.5, args=(solver,), xtol=1e-15)
+    start = torch.tensor([at]).double()
+    for solver in (CG.fixed(1), CG(maxiter=1)):
+        found = levenberg_marquardt(Reduced(problem, solver, Frozen()), start, gtol=1e-6)
+        assert not found.converged and found.message.startswith("the projection has not converged: "), found
+    assert abs(slope(at, Cholesky())) > 1e-3  # which it is not
+    exact = levenberg_marquardt(Reduced(problem, Cholesky()), torch.tensor([1.3]).double())
+    assert exact.converged, exact
+
+
+def test_a_solver_that_gave_up_is_told():
+    """Where only x is returned there is nobody to ask."""
+    askew, b = torch.tensor([[2.0, 5.0], [0.0, 3.0]]).double(), torch.tensor([3.0, 4.0]).double()
+    with pytest.raises(
+        ValueError, match="expected a system with a solution, got none: is A singular, or not sym"
+    ):
+        solve(lambda w, x: askew @ x, b, torch.ones(1).double())
+    made = synthetic(*mri(16), count=2)
+    with pytest.raises(
+        ValueError, match=r"expected a solver that solves, got Solution\(limit of 2 iterations"
+    ):
+        by_discrepancy(made.problem, made.w_true, 5.0, [0.1], CG(maxiter=2))
+
+
+@pytest.mark.parametrize(("condition", "rtol"), [(1e2, 1e-8), (1e8, 1e-14)])
+def test_conjugate_gradients_do_not_call_a_residual_small_that_is_not(condition, rtol):
+    """The one of the recurrence goes on falling where rounding keeps b − A x from it."""
+    random = torch.Generator().manual_seed(0)
+    Q = torch.linalg.qr(torch.randn(30, 30, generator=random, dtype=torch.float64))[0]
+    A = Q @ torch.diag(torch.logspace(0, math.log10(condition), 30, dtype=torch.float64)) @ Q.T
+    A, b, products = (A + A.T) / 2, torch.ones(30).double(), []
+    found = CG(rtol, maxiter=5000).solve(lambda x: products.append(1) or A @ x, b)
+    true = float((b - A @ found.x).norm() / b.norm())
+    assert found.converged == (true < 10 * rtol) == (condition == 1e2), (found, true)
+    if condition == 1e2:
+        assert len(products) == found.iterations  # and none for the look
+    else:
+        assert found.status == "limit" and found.message == "limit of rounding reached"
+    far = CG().solve(A.matmul, b, torch.full((30,), 1e12).double())
+    assert far.converged == (float((b - A @ far.x).norm() / b.norm()) < 1e-7)
+
+
 # 3. Units do not matter.
 
 
@@ -124,8 +219,6 @@ def test_lengths_in_any_unit_give_the_same_path(method, unit):
 @pytest.mark.parametrize("unit", [1e-9, 1e9])
 @pytest.mark.parametrize("transform", [Translation, Rigid, Affine])
 def test_lengths_in_any_unit_are_found(method, unit, transform):
-    if method is krylov and transform is not Translation:
-        pytest.skip("its trust region is a ball in w, whatever the units of w")
     problem = blob(1.3, unit, transform=transform)
     start = transform().identity()
     found = method(problem.at(0.1), start)
@@ -133,7 +226,72 @@ def test_lengths_in_any_unit_are_found(method, unit, transform):
     assert away.abs().max() < 0.2, found
 
 
+# Powers of two, by which nothing is rounded: what does not depend on the unit is the same to the last digit.
+FAR = 2.0**30
+
+
+def descended(image, moved, box, unit):
+    problem = Registration(image, moved, box, Translation(), NGF(), outside="overlap")
+    return levenberg_marquardt(problem.at(1.0), torch.zeros(2).double(), iterations=5, xtol=0.0).x / unit
+
+
+def told(image, moved, box, unit):
+    """Mutual information, whose Newton steps have a radius: only the grey values may change."""
+    problem = Registration(image, moved, box, Translation(), MutualInformation(), outside="overlap")
+    found = newton_trust(problem.at(1.0), torch.zeros(2).double(), iterations=3).x / unit
+    return found if unit == 1 else torch.zeros(2)
+
+
+def deformed(image, moved, box, unit):
+    free = FreeForm(Grid(box.extent, (4, 4)))
+    strength = 1e-2 * float((image - image.mean()).square().mean()) * unit**2
+    problem = Registration(image, moved, box, free, regulariser=Bending(free, strength), outside="edge")
+    return deform(problem).w / unit
+
+
+def followed(image, moved, box, unit):
+    problem = Registration(image, moved, box, Translation(), outside="edge")
+    start, corrector = torch.zeros(2).double(), levenberg_marquardt
+    return pyramid.multilevel(problem, start, levels=2, thetas=[10.0, 1.0], corrector=corrector).w / unit
+
+
+def resolved(image, moved, box, unit):
+    templates = torch.stack([image[::2, ::2], moved[::2, ::2]])
+    problem = SuperResolution(templates, box, strength=0.05 * unit, transform=Translation())
+    reduced = Reduced(problem, CG.fixed(20), Kaufman())
+    return levenberg_marquardt(reduced, torch.zeros(2).double(), iterations=3, xtol=0.0).x / unit
+
+
+def registered(distance, image, moved, box, unit):
+    found = register(image, moved, distance=distance, template_grid=unit, reference_grid=unit, turns=4)
+    return found.points / unit
+
+
+@pytest.mark.parametrize(
+    "run",
+    [descended, told, deformed, followed, resolved, partial(registered, "ssd"), partial(registered, "ncc")],
+    ids=lambda run: getattr(run, "__name__", "register"),
+)
+def test_any_unit_gives_the_same_to_the_last_digit(run):
+    image, _ = mri(32)
+    moved = image.roll((2, -1), (0, 1))
+    expected = run(image, moved, Grid((32.0, 32.0), (32, 32)), 1.0)
+    for unit, grey in ((FAR, 1.0), (1 / FAR, 1.0), (1.0, 2.0**20), (1.0, 2.0**-20)):
+        if run is told and unit != 1:
+            continue
+        found = run(grey * image, grey * moved, Grid((32 * unit, 32 * unit), (32, 32)), unit)
+        assert torch.allclose(found, expected, rtol=0, atol=1e-7), (unit, grey)
+
+
 # 4. Every loop ends.
+
+
+def test_a_loss_that_falls_without_end_ends():
+    """Its reduction, over what was promised, is more than a number can hold when it is cubed."""
+    fall = Functions(lambda w: -w.exp().sum(), gauss_newton=lambda w: torch.eye(1).to(w))
+    found = levenberg_marquardt(fall, torch.zeros(1).double())
+    assert not found.converged and found.iterations <= 200
+
 
 NOTHING = {"gtol": 0.0, "xtol": 0.0, "ftol": 0.0}
 
