@@ -131,7 +131,10 @@ __all__ = [
 ]
 
 # When forward mode is first asked for, torch prepares some of its rules with torch.jit.script, and warns
-# whoever asked that this function is deprecated. That is between torch and torch: it is asked here, unheard.
+# whoever asked that this function is deprecated; with the first matrix of compressed rows it warns that these
+# are new. That is between torch and torch: it is asked here, unheard, and not later, as a filter that is set
+# for a while in one thread may be left standing by another.
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     torch.func.jvp(torch.sin, (torch.zeros(()),), (torch.zeros(()),))
+    torch.eye(1).to_sparse_csr()

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from regkit._require import require, tensor
+from regkit._require import real_tensor, require, tensor
 from regkit.files import read
 from regkit.grid import Grid
 from regkit.outside import _outermost, known
@@ -23,8 +23,7 @@ def given(
     if isinstance(image, str | Path):
         image, own = read(image)
         grid = own if grid is None else grid
-    if hasattr(image, "convert") and getattr(image, "mode", "") in ("P", "LA", "RGBA", "CMYK", "YCbCr"):
-        image = image.convert("RGB")
+    image = _plain(image)
     if isinstance(image, np.ma.MaskedArray):
         image = image.astype(float).filled(np.nan)
     value = tensor(image, name)
@@ -49,7 +48,9 @@ def given(
     require(grid.shape == shape, f"expected {name} of shape {grid.shape}, as its grid, got {shape}")
     finite = value.isfinite()
     if mask is not None:
-        mask = tensor(mask, f"{name} mask").to(value)
+        if isinstance(mask, np.ma.MaskedArray):
+            mask = mask.filled(0)
+        mask = real_tensor(mask, f"{name} mask", value).detach()
         fits = tuple(mask.shape) == shape
         require(fits, f"expected {name} mask of shape {shape}, got {tuple(mask.shape)}")
         usable = bool((mask >= 0).all() and mask.isfinite().all())
@@ -66,6 +67,17 @@ def given(
     usable = 1e-100 < range < 1e100
     require(usable, f"expected {name} in a unit that can be squared, got grey values {range:.3g} apart")
     return value if mask is None else filled(torch.where(mask != 0, value, 0.0), mask), grid, mask
+
+
+def _plain(image: Any) -> Any:
+    """An image of PIL in grey or in red, green and blue; anything else as it is."""
+    mode = getattr(image, "mode", "") if hasattr(image, "convert") else ""
+    if mode in ("PA", "La", "RGBa"):  # these are converted to some others only
+        image = image.convert("LA" if mode == "La" else "RGBA")
+    if mode == "LAB":
+        return image.getchannel(0)
+    grey = mode in ("", "1", "L", "F", "RGB") or mode.startswith("I")
+    return image if grey else image.convert("RGB")
 
 
 def filled(image: Tensor, mask: Tensor) -> Tensor:

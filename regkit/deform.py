@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from regkit._orthogonal import Orthogonal
-from regkit._require import require
+from regkit._require import flat, number, require, whole
 from regkit.distances import NCC, SSD, ResidualDistance
 from regkit.energies import Bending, Energy
 from regkit.freeform import FreeForm
@@ -290,11 +290,33 @@ def deform(
     require(known, f"expected a FreeForm or a DisplacementField, got {transform!r}")
     fits = isinstance(energy, Energy) and energy.transform == transform
     require(fits, f"expected an energy of {transform!r}, such as Bending, got {energy!r}")
-    levels = _levels(problem) if levels is None else levels
+    found = _deformed(problem, w0, levels, theta, reduction, rtol, products, callback, limits)
+    message = fold_message(found.determinant)
+    if message:
+        remedy = "a larger strength, or the energy Hyperelastic, keeps it from that"
+        warnings.warn(f"{message}; {remedy}", stacklevel=2)
+    return found
+
+
+def _deformed(
+    problem: Registration,
+    w0: Tensor | None,
+    levels: int | None,
+    theta: float,
+    reduction: float,
+    rtol: float,
+    products: int,
+    callback: Callable[[Iteration], bool | None] | None,
+    limits: dict[str, Any],
+) -> Deformation:
+    """``deform`` without its warning: to silence one for a while is nothing for threads."""
+    transform: Lattice = problem.transform
+    levels = _levels(problem) if levels is None else whole(levels, "at least one level")
+    number(reduction, "a reduction ≥ 0", 0)
     problems, like = [problem], problem.reference
     for _ in range(levels - 1):
         problems.insert(0, _halved(problems[0]))
-    starts = [transform.identity(like.dtype, like.device) if w0 is None else w0.to(like)]
+    starts = [transform.identity(like.dtype, like.device) if w0 is None else flat(w0).to(like)]
     for level in reversed(problems[1:]):
         starts.insert(0, level.transform.coarsen(starts[0]))
     w, results = starts[0], []
@@ -306,12 +328,7 @@ def deform(
         found = gauss_newton(objective, w, solver=solver, atol=target, callback=callback, **limits)
         w = found.x
         results.append(found)
-    found = Deformation(problem, w, results, transform.determinant(w, problem.grid))
-    message = fold_message(found.determinant)
-    if message:
-        remedy = "a larger strength, or the energy Hyperelastic, keeps it from that"
-        warnings.warn(f"{message}; {remedy}", stacklevel=2)
-    return found
+    return Deformation(problem, w, results, transform.determinant(w, problem.grid))
 
 
 def _levels(problem: Registration) -> int:
@@ -362,9 +379,7 @@ def bend(found: Registered, strength: float | None = None) -> Registered:
         strength = 1e-4 * _contrast(found) * max(grid.extent) ** 2 / (grid.cell_volume * grid.count)
     for power in range(4):
         energy = Bending(free, 10**power * strength, dtype=like.dtype, device=like.device)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it is among those of what is returned
-            end = deform(replace(problem, regulariser=energy), start, theta=THETA)
+        end = _deformed(replace(problem, regulariser=energy), start, None, THETA, 1e-2, 0.1, 50, None, {})
         folds = fold_message(end.determinant)
         if not folds:
             break

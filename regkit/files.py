@@ -17,6 +17,7 @@ first coordinate runs down.
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -66,6 +67,8 @@ def read(path: str | Path, *, spacing: float | Sequence[float] | None = None) ->
         >>> tuple(image.shape), grid.extent, float(image.max())
         ((20, 30), (10.0, 15.0), 7.0)
     """
+    known = isinstance(path, str | os.PathLike)
+    require(known, f"expected the name of a file, got {type(path).__name__}")
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"expected a file, got {path}, which does not exist")
@@ -83,7 +86,10 @@ def read(path: str | Path, *, spacing: float | Sequence[float] | None = None) ->
     sides = [sides[k] for k in kept]
     values = values.reshape([values.shape[k] for k in kept])
     if spacing is not None:
-        given = np.atleast_1d(np.asarray(spacing, dtype=float))
+        try:
+            given = np.atleast_1d(np.asarray(spacing, dtype=float))
+        except (TypeError, ValueError):
+            given = np.empty(0)
         fits = given.ndim == 1 and len(given) in (1, len(sides))
         require(fits, f"expected spacing as one number or {len(sides)}, got {spacing!r}")
         sides = np.broadcast_to(given, len(sides)).tolist()
@@ -171,6 +177,11 @@ def _upright(values: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, li
     sides = np.linalg.norm(directions, axis=0)
     usable = np.isfinite(sides).all() and (sides > 0).all()
     require(usable, f"expected cells with sides of positive length, got {sides.tolist()}")
+    angles = np.degrees(np.arccos(np.abs((directions / sides).T @ (directions / sides)).clip(0, 1)))
+    least = float(angles[~np.eye(3, dtype=bool)].min())
+    require(
+        least > 89, f"expected axes at right angles, got {least:.3g}°: the cells are askew, resample them"
+    )
     _, order = linear_sum_assignment(-np.abs(directions / sides))
     values = values.transpose(order)
     backwards = [axis for axis, column in enumerate(order) if directions[axis, column] < 0]
@@ -209,6 +220,8 @@ def _pixels(path: Path) -> tuple[np.ndarray, tuple[float, float], Any]:
     frames = int(file.get("NumberOfFrames") or 1)
     require(frames == 1, f"expected a DICOM file with one image, got {path} with {frames}")
     _small_enough(path, (int(file.Rows), int(file.Columns)))
+    known = file.PhotometricInterpretation != "PALETTE COLOR"
+    require(known, f"expected grey values or red, green and blue, got {path} with a palette")
     values = _read_by(path, "a DICOM file", lambda: np.asarray(file.pixel_array, dtype=np.float64))
     if values.ndim == 3:  # of Y, Cb and Cr the first is the luminance
         is_rgb = file.PhotometricInterpretation == "RGB"
@@ -259,5 +272,7 @@ def _series(folder: Path) -> tuple[np.ndarray, list[float]]:
     require(len(kinds) == 1, f"expected slices of one shape in {folder}, got {len(kinds)} shapes")
     (_, sides), *_ = kinds
     volume = np.stack([values.T for values, _ in slices], -1)  # column, row, slice
-    directions = np.stack([along[0] * sides[1], along[1] * sides[0], normal * steps.mean()], 1)
+    first, last = (np.array(heads[k][1].ImagePositionPatient, dtype=float) for k in order[[0, -1]])
+    between = (last - first) / (len(heads) - 1)  # along the normal, unless the scanner was tilted
+    directions = np.stack([along[0] * sides[1], along[1] * sides[0], between], 1)
     return _upright(volume, np.array([[-1.0], [-1.0], [1.0]]) * directions)  # DICOM: to the left, to the back

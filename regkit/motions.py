@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from regkit._require import parameters
 from regkit.operators import Blocks, Hessian, Jacobian, Matrix, Operator
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ class AffineMotion(Motion):
 
     def __call__(self, w: Tensor) -> Tensor:
         """y(xᵢ; w) at all points, (n, d)."""
-        A, b = self.transform.split(parameters(w, self.transform.parameters, self.points))
+        A, b = self.transform.split(w)
         shift = b if self.transform.center is None else b + self.transform._center(b)
         return torch.addmm(shift[:, None], A, self.z.T).T
 

@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import itertools
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,8 +24,9 @@ from torch import Tensor
 from regkit._determined import undetermined
 from regkit._doubts import detail
 from regkit._given import even, given
-from regkit._require import require, require_words
-from regkit.deform import bend
+from regkit._process import line, threads_for
+from regkit._require import function, require, require_words, whole
+from regkit.deform import _contrast, bend
 from regkit.distances import NCC, SSD, Distance, ResidualDistance
 from regkit.grid import Grid
 from regkit.multimodal import NGF, MutualInformation
@@ -123,11 +122,12 @@ def register(
                [-1.,  0., 63.],
                [ 0.,  0.,  1.]])
     """
-    for name, count in (("turn", turns), ("thread", threads)):
-        usable = count is None or (isinstance(count, int) and count >= 1)
-        require(usable, f"expected at least 1 {name}, or None, got {count!r}")
-    usable = callback is None or callable(callback)
-    require(usable, f"expected a function of the stage as callback, or None, got {callback!r}")
+    turns, threads = (
+        None if count is None else whole(count, f"at least 1 {name}, or None")
+        for name, count in (("turn", turns), ("thread", threads))
+    )
+    require(threads is None or threads <= 1024, f"expected at most 1024 threads, got {threads}")
+    function(callback, "a function of the stage as callback")
     bent, transform = transform == "freeform", "affine" if transform == "freeform" else transform
     notes: list[str] = []
     moved = given(template, template_grid, template_mask, "template", notes)
@@ -160,9 +160,9 @@ def register(
         outside=outside,
         template_weights=moved[2],
     )
-    with _threads(threads, max(fixed[1].count, moved[1].count)):
+    with threads_for(threads, max(fixed[1].count, moved[1].count)):
         try:
-            found = _search(problem, turns, callback or _line(), notes)
+            found = _search(problem, turns, callback or line(), notes)
             return bend(found) if bent else found
         except torch.linalg.LinAlgError:
             pass
@@ -174,36 +174,6 @@ def _distance(distance: str | Distance) -> Distance:
         return distance
     require_words(distance=(distance, DISTANCES))
     return DISTANCES[distance]()
-
-
-# ---- around the search
-
-
-@contextmanager
-def _threads(threads: int | None, cells: int):
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or (1 if cells <= 1 << 18 else before))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _line() -> Callable[[Stage], None]:
-    """A line on the terminal, from two seconds on."""
-
-    def show(stage: Stage) -> None:
-        if stage.seconds > 2 and sys.stderr.isatty():
-            end = "\n" if stage.level == stage.levels else "\r"
-            bar = "█" * stage.level + "░" * (stage.levels - stage.level)
-            print(
-                f"register {bar} {stage.cells} cells, {stage.seconds:.0f} s",
-                end=end,
-                file=sys.stderr,
-                flush=True,
-            )
-
-    return show
 
 
 # ---- from small images to large ones
@@ -310,6 +280,7 @@ def _doubts(found: Registered, levels: list[Registration], turns: int | None) ->
     scale = 1.0 if isinstance(distance, NCC) else abs(found.before)
     nothing = float(small.omega.sum()) if isinstance(distance, NGF) else 0.0  # J where no edges are parallel
     share, least = (0.5, 5e-4) if isinstance(distance, NCC) else (0.1, 1e-3)
+    rounding = 1e-12 * (_contrast(found) if fits(found.problem) else scale)
     if second is not None and (
         second.distance - second.best < share * abs(second.best - nothing) + least * scale
     ):
@@ -322,18 +293,24 @@ def _doubts(found: Registered, levels: list[Registration], turns: int | None) ->
     if fits(found.problem):
         if not found.precision < 0.5:
             yield f"hardly any structure: noise alone moves the map by {found.precision:.2g} cells"
-        inverted = False
+        others = {}
         if isinstance(distance, NCC) and found.after > 0.25:
-            negative = replace(small, reference=-small.reference)
-            J = _minimised(negative, _starts(negative, turns), True)[1]
-            inverted = bool(J.min() < 0.5 * small.at(THETA).loss(found.w))
-            if inverted:
-                yield "contrast inverted: bright in one image is dark in the other"
-        if not inverted and found.after > 0.05 * scale:
+            words = "contrast inverted: bright in one image is dark in the other"
+            others[words] = replace(small, reference=-small.reference)
+        if found.after > 0.05 * scale:
+            words = "mirrored: one image turned over in a mirror is much more like the other"
+            others[words] = _mirrored(small)
+        told = False
+        for words, other in others.items():
+            J = _minimised(other, _starts(other, turns), True)[1]
+            if J.min() < 0.5 * small.at(THETA).loss(found.w):
+                told = True
+                yield words
+        if not told and found.after > 0.05 * scale:
             alike = detail(found.problem, found.warp(), found.points)
             if alike < 0.3:
                 yield f"these may have nothing in common: their details have a correlation of {alike:.2f}"
-    if found.after > found.before + 1e-3 * scale:
+    if found.after > found.before + 1e-3 * scale + rounding:
         yield f"no better: the distance is {found.after:.3g} with the map and {found.before:.3g} without"
 
 
@@ -346,6 +323,13 @@ def _without_motion(objective: Objective) -> float:
     cover = () if problem.cover is None else (at_centres(problem.cover),)
     template = at_centres(objective.coefficients) + problem.beyond[0]
     return float(Evaluation(objective, still, (template,), cover).loss)
+
+
+def _mirrored(problem: Registration) -> Registration:
+    """The same with the template reversed along its first axis."""
+    weights = problem.template_weights
+    flipped = None if weights is None else weights.flip(0)
+    return replace(problem, template=problem.template.flip(0), template_weights=flipped)
 
 
 def _settled(equations: Weighted, w: Tensor) -> tuple[Tensor, Tensor]:

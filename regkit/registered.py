@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from regkit._require import require, require_words, tensor
+from regkit._require import number, require, require_words, tensor
 from regkit.data import _needed
 from regkit.distances import NCC, SSD
 from regkit.grid import Grid
+from regkit.outside import known, padding
 from regkit.registration import Registration
 from regkit.similarity import Similarity
 from regkit.spline import coefficients, evaluate
@@ -147,7 +150,7 @@ class Registered:
                 image of the same box, with as many cells as it likes. A tensor, or anything that
                 NumPy knows.
             nearest: the value of the nearest cell, which labels need; else a cubic spline.
-            outside: the value beyond the box.
+            outside: the value beyond the box; may be NaN for an image that is not of whole numbers.
 
         Returns:
             A tensor for a tensor, else an array, of the type of the image; whole numbers are rounded.
@@ -156,11 +159,13 @@ class Registered:
             ValueError: for an image with another number of dimensions.
         """
         value = self.problem.template if image is None else tensor(image, "image")
+        real = value.numel() > 0 and not value.is_complex()
+        require(real, f"expected an image of real numbers, got {tuple(value.shape)} of {value.dtype}")
+        if not (isinstance(outside, float) and math.isnan(outside) and value.is_floating_point()):
+            outside = number(outside, "outside as a number, which NaN is for floating-point images only")
         d, box = self.problem.grid.dim, self.problem.grids[1].extent
-        known = value.ndim in (d, d + 1)
-        require(
-            known, f"expected an image in {d} dimensions, or with colours, got shape {tuple(value.shape)}"
-        )
+        fits = value.ndim in (d, d + 1)
+        require(fits, f"expected an image in {d} dimensions, or with colours, got shape {tuple(value.shape)}")
         channels = value.reshape(*value.shape[:d], -1).movedim(-1, 0)
         grid = Grid(box, tuple(channels.shape[1:]))
         y = self.points.to(value.device)
@@ -200,16 +205,17 @@ class Registered:
         """Everything as an .npz file of plain arrays, for ``load``; an affine map, ``SSD`` or ``NCC``."""
         require(fits(self.problem), f"expected an affine map and SSD or NCC, got {self.problem}")
         problem, arrays = self.problem, {}
+        words = problem.outside if isinstance(problem.outside, str) else float(problem.outside or 0.0)
         for name in ("template", "reference", "weights", "template_weights"):
             if getattr(problem, name) is not None:
                 arrays[name] = getattr(problem, name).numpy(force=True)
         center = problem.transform.center
         np.savez_compressed(
-            file,
+            _named(file),
             kinds=[type(part).__name__ for part in (problem.transform, problem.distance)],
             center=[] if center is None else center,
             extents=[grid.extent for grid in problem.grids],
-            outside=str(problem.outside),
+            outside=str(words),
             w=self.w.numpy(force=True),
             distances=[self.before, self.after],
             warnings=np.array(self.warnings, dtype=str),
@@ -219,8 +225,14 @@ class Registered:
     @staticmethod
     def load(file: str | Path) -> Registered:
         """What ``save`` has written, without the second-best minimum; nothing in the file is run."""
-        with np.load(file, allow_pickle=False) as data:
-            arrays = {name: data[name] for name in data.files}
+        try:
+            with np.load(_named(file), allow_pickle=False) as data:
+                arrays = {name: data[name] for name in data.files}
+        except (ValueError, EOFError, AttributeError, BadZipFile):
+            arrays = {}
+        require(
+            "kinds" in arrays and "extents" in arrays, f"expected a file that save has written, got {file}"
+        )
         images = {
             name: torch.from_numpy(arrays[name]) if name in arrays else None
             for name in ("template", "reference", "weights", "template_weights")
@@ -245,8 +257,16 @@ class Registered:
         )
 
 
+def _named(file: Any) -> Any:
+    """A name with the ending that NumPy gives it."""
+    return Path(f"{file}.npz") if isinstance(file, str | Path) and Path(file).suffix != ".npz" else file
+
+
 def _at(image: Tensor, grid: Grid, y: Tensor, nearest: bool, outside: float) -> Tensor:
     """One channel at the points y, (n,), of its own type."""
+    if not image.is_floating_point():
+        least, most = _limits(image.dtype)
+        outside = min(max(round(outside), least), most)
     if nearest:
         h = y.new_tensor(grid.spacing)
         cells = (y / h).floor().long()
@@ -254,15 +274,20 @@ def _at(image: Tensor, grid: Grid, y: Tensor, nearest: bool, outside: float) -> 
         inside = ((cells >= 0) & (cells < last)).all(1)
         values = image[tuple(torch.minimum(cells.clamp(min=0), last - 1).T)]
         return torch.where(inside, values, torch.full_like(values, outside))
-    values = evaluate(coefficients(image.to(y), 0.0, outside), grid, y, 0, outside)
+    blank, image_ = math.isnan(outside), image.to(y)  # the spline goes on as the border does
+    beyond = padding(image_, "edge", known(image_, None)) if blank else outside
+    values = evaluate(coefficients(image_, 0.0, beyond), grid, y, 0, beyond)
+    if blank:
+        inside = ((y >= 0) & (y <= y.new_tensor(grid.extent))).all(1)
+        values = torch.where(inside, values, math.nan)
     if not image.is_floating_point():
-        limits = (
-            (0, 1)
-            if image.dtype == torch.bool
-            else (torch.iinfo(image.dtype).min, torch.iinfo(image.dtype).max)
-        )
-        values = values.round().clamp(*limits)
+        values = values.round().clamp(*_limits(image.dtype))
     return values.to(image.dtype)
+
+
+def _limits(dtype: torch.dtype) -> tuple[int, int]:
+    """The least and the most of a type of whole numbers."""
+    return (0, 1) if dtype == torch.bool else (torch.iinfo(dtype).min, torch.iinfo(dtype).max)
 
 
 def _picture(image: Tensor) -> np.ndarray:

@@ -142,8 +142,7 @@ class Run:
         function(callback, "a function of the iteration as callback")
         tolerances(gtol=gtol, xtol=xtol, ftol=ftol, atol=atol, iterations=iterations)
         self.kind, self.objective, self.callback, self.limit = kind, objective, callback, iterations
-        self.atol = atol
-        self.counts = Counter(loss=0, gradient=0, hessian=0)
+        self.atol, self.counts = atol, Counter(loss=0, gradient=0, hessian=0)
         self.history, self.message, self.converged, self.longest = [], "", False, 0.0
         self.point = self.evaluate(flat(w).clone())
         self.start = abs(self.point.loss)

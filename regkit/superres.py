@@ -16,14 +16,13 @@ Source:
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 
-from regkit._require import real_tensor, require, tensor
+from regkit._require import number, real_tensor, require, tensor
 from regkit.grid import Grid
 from regkit.operators import ParametricOperator
 from regkit.spline import coefficients, evaluate, smoothing_modes
@@ -135,6 +134,8 @@ class SuperResolution:
 
     def __post_init__(self):
         object.__setattr__(self, "templates", tensor(self.templates, "templates"))
+        known = isinstance(self.grid, Grid) and isinstance(self.transform, Transform)
+        require(known, f"expected a Grid and a Transform, got {self.grid!r} and {self.transform!r}")
         shape, fine = tuple(self.templates.shape), self.grid.shape
         fits = len(shape) == 3 and min(shape) > 0 and len(fine) == 2 and fine[0] % shape[1] == 0
         fits = fits and (fine[0] // shape[1] * shape[1], fine[0] // shape[1] * shape[2]) == fine
@@ -142,10 +143,12 @@ class SuperResolution:
             fits,
             f"expected templates (q, m1, m2) and a grid of a multiple of (m1, m2), got {shape} and {fine}",
         )
-        usable = self.templates.is_floating_point() and bool(self.templates.isfinite().all())
+        usable = self.templates.dtype in (torch.float32, torch.float64) and bool(
+            self.templates.isfinite().all()
+        )
         kind = f"{self.templates.dtype} (NaN counts as none; for integers use .double())"
         require(usable, f"expected templates of finite floating-point numbers, got {kind}")
-        require(self.strength >= 0, f"expected a strength λ ≥ 0, got {self.strength}")
+        number(self.strength, "a strength λ ≥ 0", 0)
         require(0 <= self.fixed < shape[0], f"expected 0 to {shape[0] - 1} fixed templates, got {self.fixed}")
         _ = self.points, self.b  # made here: first made inside a derivative, they would not outlive that
 
@@ -367,8 +370,5 @@ def _sparse(
     row: torch.Tensor, column: torch.Tensor, values: torch.Tensor, shape: tuple[int, int]
 ) -> torch.Tensor:
     """A matrix in compressed rows."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
-        entries = torch.stack([row, column])
-        matrix = torch.sparse_coo_tensor(entries, values, shape, check_invariants=False)
-        return matrix.coalesce().to_sparse_csr()
+    matrix = torch.sparse_coo_tensor(torch.stack([row, column]), values, shape, check_invariants=False)
+    return matrix.coalesce().to_sparse_csr()

@@ -170,7 +170,10 @@ class Affine(Transform):
 
     def __call__(self, w: Tensor, x: Tensor) -> Tensor:
         """y(x; w), (n, d), for w (p,) and x (n, d)."""
-        return AffineMotion(self, super().on(x).points)(w)  # used once: nothing more is made to be kept
+        x = super().on(x).points
+        return AffineMotion(self, x)(
+            parameters(w, self.parameters, x)
+        )  # used once: nothing is made to be kept
 
     def on(
         self, x: Grid | Tensor, dtype: torch.dtype = torch.float64, device: torch.device | str | None = None

@@ -321,3 +321,33 @@ def test_a_missing_package_is_named(package, tmp_path, monkeypatch):
         ImportError, match=rf"expected an installed {package}, .* pip install 'regkit\[medical\]'"
     ):
         read(path)
+
+
+@pytest.mark.parametrize("name", [None, 3, b"p.png", ["p.png"]])
+def test_what_is_no_name(name):
+    with pytest.raises(ValueError, match=r"expected the name of a file, got \w+"):
+        read(name)
+
+
+def test_cells_that_are_no_boxes(tmp_path):
+    """Sheared cells, and slices of a scanner that was tilted: no turn of the axes makes a grid of them."""
+    affine = np.diag([*SIDES, 1.0])
+    affine[0, 1] = 0.3
+    nibabel.save(nibabel.Nifti1Image(VOLUME, affine), tmp_path / "sheared.nii")
+    with pytest.raises(ValueError, match=r"expected axes at right angles, got 83.2°: the cells are askew"):
+        read(tmp_path / "sheared.nii")
+    for k in range(5):
+        dicom(tmp_path / f"tilted{k}", VOLUME[::-1, ::-1, k].T, (0, 2.0 * k, SIDES[2] * k))
+    for file in tmp_path.iterdir():
+        if file.suffix:
+            file.unlink()
+    with pytest.raises(ValueError, match=r"expected axes at right angles, got 63.4°: the cells are askew"):
+        read(tmp_path)
+
+
+def test_a_palette_is_no_grey(tmp_path):
+    file = dicom(tmp_path / "p.dcm", PICTURE.astype(np.uint16), PhotometricInterpretation="PALETTE COLOR")
+    with pytest.raises(
+        ValueError, match=r"expected grey values or red, green and blue, got .*p.dcm with a palette"
+    ):
+        read(file)

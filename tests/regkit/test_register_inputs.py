@@ -85,6 +85,25 @@ RIGHT = {
     "PIL grey with alpha": lambda: picture("LA"),
     "PIL for print": lambda: picture("CMYK"),
     "PIL of integers": lambda: picture("I"),
+    "PIL floating": lambda: Image.fromarray(TEMPLATE.astype(np.float32)),
+    "PIL palette with alpha": lambda: picture("P").convert("PA"),
+    "PIL grey, multiplied by alpha": lambda: picture("LA").convert("La"),
+    "PIL multiplied by alpha": lambda: picture("RGBA").convert("RGBa"),
+    "PIL hue": lambda: picture("RGB").convert("HSV"),
+    "PIL lightness": lambda: Image.merge("LAB", [picture("L"), *[Image.new("L", (32, 32), 128)] * 2]),
+    "PIL other bytes": lambda: Image.frombytes(
+        "I;16B", (32, 32), (TEMPLATE.clip(0, 1) * 6e4).astype(">u2").tobytes()
+    ),
+    "long double": lambda: TEMPLATE.astype(np.longdouble),
+    "a list of tensors": lambda: list(torch.tensor(TEMPLATE)),
+    "memory": lambda: memoryview(TEMPLATE.copy()),
+    "masked whole numbers": lambda: np.ma.masked_array(
+        (TEMPLATE * 1000).astype(np.int16), mask=X.sum(-1) < 4
+    ),
+    "masked nowhere": lambda: np.ma.masked_array(TEMPLATE),
+    "a parameter": lambda: torch.nn.Parameter(torch.tensor(TEMPLATE)),
+    "a view that is negated": lambda: torch.conj(torch.tensor(TEMPLATE) * 1j).imag * -1,
+    "one half NaN": lambda: np.where(X[..., 0] < 24, TEMPLATE, np.nan),
 }
 
 
@@ -123,6 +142,12 @@ NO_IMAGES = {
     "a batch": (TEMPLATE[None], "at least 4 cells along each axis, got shape (1, 32, 32)"),
     "sparse": (torch.eye(32).to_sparse(), "with all its values, got torch.sparse_coo"),
     "without values": (torch.empty(32, 32, device="meta"), "with all its values"),
+    "masked all over": (np.ma.masked_array(TEMPLATE, mask=TEMPLATE < 9), "of which something counts"),
+    "two by two": (TEMPLATE[:2, :2], "at least 4 cells along each axis, got shape (2, 2)"),
+    "three by a thousand": (np.ones((3, 1000)), "at least 4 cells along each axis, got shape (3, 1000)"),
+    "a generator": ((row for row in TEMPLATE), "as a tensor, an array or a list of numbers, got generator"),
+    "bytes": (b"picture", "as a tensor, an array or a list of numbers, got bytes"),
+    "times": (TEMPLATE.astype("m8[s]"), "as a tensor, an array or a list of numbers"),
     "squares too small": (TEMPLATE * 1e-300, "in a unit that can be squared"),
     "squares too large": (TEMPLATE * 1e300, "in a unit that can be squared"),
 }
@@ -164,6 +189,17 @@ NO_OPTIONS = {
     "no turns": ({"turns": 0}, "expected at least 1 turn, or None, got 0"),
     "half a turn": ({"turns": 2.5}, "expected at least 1 turn, or None, got 2.5"),
     "turns in words": ({"turns": "many"}, "expected at least 1 turn, or None, got 'many'"),
+    "complex mask": ({"reference_mask": ONES * 1j}, "reference mask of real numbers, got torch.complex128"),
+    "sparse mask": (
+        {"reference_mask": torch.eye(32).to_sparse()},
+        "expected reference mask with all its values",
+    ),
+    "mask without values": (
+        {"reference_mask": torch.ones(32, 32, device="meta")},
+        "expected reference mask with all",
+    ),
+    "a million threads": ({"threads": 10**6}, "expected at most 1024 threads, got 1000000"),
+    "a list outside": ({"outside": [1.0]}, 'expected outside as a finite number, "edge"'),
     "no threads": ({"threads": 0}, "expected at least 1 thread, or None, got 0"),
     "threads in words": ({"threads": "two"}, "expected at least 1 thread, or None, got 'two'"),
     "no function": ({"callback": 3}, "expected a function of the stage as callback, or None, got 3"),
@@ -187,6 +223,7 @@ def cell(row, column):
     return image
 
 
+HEAD = noisy(mri(64)[0].numpy(), 2.0)
 CORNER, LEFT, RIGHT_SIDE = cell(0, 0), np.zeros((32, 32)), np.zeros((32, 32))
 CORNER[28:, 28:] = LEFT[:, :3] = RIGHT_SIDE[:, -3:] = 1
 SQUARE = noisy((np.abs(X - 15.5).max(-1) < 9).astype(float))
@@ -210,6 +247,17 @@ DOUBTFUL = {
         "hardly any structure",
     ),
     "other units": (lambda: register(TEMPLATE, REFERENCE, template_grid=1000.0), "hardly any structure"),
+    "in a mirror": (lambda: register(HEAD, HEAD[::-1].copy()), "mirrored: one image"),
+    "in a mirror, rigid": (lambda: register(HEAD, HEAD.T.copy(), transform="rigid"), "mirrored: one image"),
+    "in a mirror, by differences": (
+        lambda: register(HEAD, HEAD[:, ::-1].copy(), distance="ssd"),
+        "mirrored: one image",
+    ),
+    "the negative": (lambda: register(HEAD, -HEAD, transform="translation"), "contrast inverted"),
+    "half a turn, not turned": (
+        lambda: register(HEAD, HEAD[::-1, ::-1].copy(), transform="translation"),
+        "in common",
+    ),
 }
 
 
@@ -232,6 +280,26 @@ def test_what_is_right_is_not(noise):
     head = mri(64)[0].numpy()
     images = [image + noise * head.std() * RANDOM.normal(size=head.shape) for image in (head, np.rot90(head))]
     assert not any("common" in words or "inverted" in words for words in register(*images).warnings)
+
+
+@pytest.mark.parametrize("distance", ["ncc", "ssd"])
+@pytest.mark.parametrize("image", [CLEAN, TEMPLATE], ids=["clean", "noisy"])
+def test_an_image_and_itself(image, distance):
+    """Nothing is left, and nothing is warned of: that a distance of 10⁻³⁰ was smaller before is rounding."""
+    for turned, matrix in ((image, np.eye(3)), (image[::-1, ::-1].copy(), np.diag([-1.0, -1.0, 1.0]))):
+        found = register(image, turned, distance=distance, transform="rigid")
+        matrix[:2, 2] = 31 * (matrix[0, 0] < 0)
+        assert np.allclose(found.matrix("scipy"), matrix, atol=1e-3) and not found.warnings, found
+
+
+def test_numbers_of_numpy_are_options():
+    found = register(TEMPLATE, REFERENCE, turns=np.int64(1), threads=np.int32(1), template_grid=np.float32(1))
+    masked = np.ma.masked_array(ONES, mask=X.sum(-1) < 9)
+    again = register(TEMPLATE, REFERENCE, turns=1, reference_mask=torch.ones(32, 32, requires_grad=True))
+    assert found.w.equal(register(TEMPLATE, REFERENCE, turns=1).w) and torch.allclose(
+        found.w, again.w, atol=1e-6
+    )
+    assert float(register(TEMPLATE, REFERENCE, reference_mask=masked, turns=1).problem.omega.min()) == 0
 
 
 @pytest.mark.parametrize("distance", ["ngf", "mi"])

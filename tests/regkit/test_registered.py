@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
+
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -159,3 +162,63 @@ def test_a_picture_of_four_panels(found):
 def test_the_printed_form_says_what_counts(found):
     text = repr(found)
     assert "distance 1 to 0.5" in text and "overlap" in text and "Affine" in text
+
+
+def test_beyond_the_box_may_be_nan(found):
+    """And only there: the spline inside goes on as the border does."""
+    outside = ~inside(found, 0.0)
+    for image in (None, found.problem.template.float(), found.problem.template.numpy()):
+        for nearest in (False, True):
+            moved = np.asarray(found.warp(image, outside=math.nan, nearest=nearest))
+            assert np.array_equal(np.isnan(moved), outside)
+    kept = inside(found)
+    np.testing.assert_allclose(found.warp(outside=math.nan)[kept], found.warp()[kept], atol=1e-4)
+
+
+def test_whole_numbers_stay_within_their_type(found):
+    image = (found.problem.template > 0).byte() * 255
+    for outside, least in ((300, 255), (-5, 0), (7.4, 7)):
+        for nearest in (False, True):
+            assert (
+                int(found.warp(image, outside=outside, nearest=nearest)[~inside(found, -1.5)].max()) == least
+            )
+
+
+WRONG = {
+    "complex": lambda found: found.warp(found.problem.template * 1j),
+    "empty": lambda found: found.warp(np.zeros((0, 5))),
+    "no channels": lambda found: found.warp(np.zeros((4, 4, 0))),
+    "masked": lambda found: found.warp(np.ma.masked_array(np.ones((4, 4)), mask=np.eye(4))),
+    "outside in words": lambda found: found.warp(outside="edge"),
+    "outside a list": lambda found: found.warp(outside=[1, 2], nearest=True),
+    "NaN for whole numbers": lambda found: found.warp(np.ones((4, 4), dtype=int), outside=math.nan),
+    "another convention": lambda found: found.matrix(["scipy"]),
+}
+
+
+@pytest.mark.parametrize("call", WRONG.values(), ids=WRONG)
+def test_what_cannot_be_warped_is_told(found, call):
+    with pytest.raises(ValueError, match=r"expected .*, got "):
+        call(found)
+
+
+def test_a_name_without_an_ending_and_a_value_outside(found, tmp_path):
+    problem = dataclasses.replace(found.problem, outside=torch.tensor(0.25))
+    kept = dataclasses.replace(found, problem=problem)
+    for name in ("plain", "mit Leerzeichen, ä", "x.npz"):
+        kept.save(tmp_path / name)
+        again = Registered.load(str(tmp_path / name))
+        assert torch.equal(again.w, found.w) and torch.equal(again.warp(), kept.warp())
+
+
+@pytest.mark.parametrize("content", [b"", b"no arrays", None], ids=["empty", "junk", "others"])
+def test_files_that_are_none_of_these(content, tmp_path):
+    file = tmp_path / "found.npz"
+    if content is None:
+        np.savez(file, a=1)
+    else:
+        file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"expected a file that save has written, got .*found.npz"):
+        Registered.load(file)
+    with pytest.raises(FileNotFoundError):
+        Registered.load(tmp_path / "nothing.npz")
