@@ -12,6 +12,9 @@ from regbook.text import counted, number_text, signed, size_text
 def price_of_gradients(measured):
     """measured[p]: numbers computed by the program, its gradient backwards, one direction forwards."""
 
+    def in_runs(value):
+        return f"{value:.1f}" if value < 10 else f"{value:,.0f}"
+
     def draw(figure, p):
         p = min(measured, key=lambda known: abs(np.log(known / p)))
         once, reverse, tangent = measured[p]
@@ -23,12 +26,12 @@ def price_of_gradients(measured):
         }
         ax = figure.subplots()
         colors = ("orange", "vermillion", "blue", "grey")
-        dots(ax, runs, colors, lambda value: f"{value:.1f}" if value < 10 else f"{value:,.0f}")
+        dots(ax, runs, colors, in_runs)
         ax.set(xlim=(0.5, 3e8), xlabel="numbers computed, in runs of the program (log)")
         return (
             f"{counted(p, 'parameter')}; a run of the program computes {number_text(once / 1e6)} million "
-            f"numbers. The gradient takes {runs['backwards']:.1f} runs backwards, "
-            f"{runs['forwards']:,.1f} forwards, {p + 1:,} by finite differences."
+            f"numbers. The gradient takes {in_runs(runs['backwards'])} runs backwards, "
+            f"{in_runs(runs['forwards'])} forwards, {p + 1:,} by finite differences."
         )
 
     return draw

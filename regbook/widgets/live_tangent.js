@@ -109,8 +109,8 @@
   };
   const words = (all, what, value, error, cosine, slope, there, end) =>
     `Computed here: ${all} ${all === 1 ? "iteration" : "iterations"}, ${what}. Relative error of the image ${value}, ` +
-    `of its tangent ${error} (of none: 1); cosine with the exact tangent ${cosine}; the loss seems to rise ${slope} ` +
-    `times as fast as it does. Recorded, ${there}: ${end}.`;
+    `of its tangent ${error} (of none: 1); cosine with the exact tangent ${cosine}; the slope of the loss comes out ` +
+    `${slope} times what it is. Recorded, ${there}: ${end}.`;
   const what = (count, name) => (count ? `the last ${count} differentiated (${name})` : "none differentiated");
   const say = () => {
     const { n, p, low, high } = recorded(), end = Number.isNaN(low) ? "the optimiser cannot run"
