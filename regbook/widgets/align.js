@@ -158,7 +158,7 @@
     }
     if (!list[0]) return yield { found: { best: null, rivals, unit } };
     const [{ w }] = list, at = (x, y) => shared.look(w, x - center[0], y - center[1], center);
-    const best = { ...list[0], evidence: evidence(w, T, R, count - 1), free: determined.undetermined(T, R, at) };
+    const best = { ...list[0], evidence: evidence(w, T, R, count - 1), ...determined.asked(T, R, at) };
     yield { found: { best, rivals, unit } };
   };
 }

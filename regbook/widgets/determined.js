@@ -85,10 +85,6 @@
     }
     return best;
   };
-  const told = (given, ways) => {
-    const [share, noise] = least(given, ways);
-    return Math.abs(share - known.least) > known.sure * noise ? share > known.least : null;
-  };
 
   // The template on the cells of the reference, linear between its cells, and which cells it shows.
   const laid = ({ image, shape: [m, n], spacing: [tx, ty] }, { shape, spacing: [hx, hy] }, at) => {
@@ -103,27 +99,35 @@
     }
     return [moved, counts];
   };
-  // "slides", "turns" or null. template, reference: levels {image, shape, spacing}, the coarsest first; at: the map.
-  const undetermined = (template, reference, at) => {
+  // Of levels {image, shape, spacing} of template and reference, the coarsest first, with the map `at`: free is
+  // "slides", "turns" or null; sure, how many standard deviations of noise the shift that is seen least is off none.
+  const asked = (template, reference, at) => {
     const seen = [], first = Math.max(0, reference.findLastIndex(({ shape: [m, n] }) => m * n <= known.cells));
-    const asked = (k, ways) => {
+    const level = (k) => {
       const { image, shape, spacing } = reference[k];
       if (Math.min(...shape) < known.fewest) return null;
       if (!seen[k]) {
         const [moved, counts] = laid(template[k], reference[k], at);
         seen[k] = sums(moved, image, counts, shape, spacing);
       }
-      return told(seen[k], ways);
+      return seen[k];
+    };
+    const told = (k, ways) => {
+      const [share, noise] = level(k) ? least(level(k), ways) : [0, Infinity];
+      return Math.abs(share - known.least) > known.sure * noise ? share > known.least : null;
     };
     const determined = (ways) => {
       let sure = null;
-      for (let k = first; k >= 0 && sure === null; k--) sure = asked(k, ways);
-      for (let k = first + 1; k < reference.length && sure === false; k++) sure = asked(k, ways) ?? false;
+      for (let k = first; k >= 0 && sure === null; k--) sure = told(k, ways);
+      for (let k = first + 1; k < reference.length && sure === false; k++) sure = told(k, ways) ?? false;
       return sure;
     };
-    const everything = determined(ALL);
-    if (everything) return null;
-    return determined(SHIFTS) === false ? "slides" : everything === false ? "turns" : null;
+    const everything = determined(ALL), slides = !everything && determined(SHIFTS) === false;
+    const sure = reference.map((_, k) => {
+      const [share, noise] = k >= first && level(k) ? least(level(k), SHIFTS) : [0, 1];
+      return share > 0 ? share / noise : 0;
+    });
+    return { free: slides ? "slides" : everything === false ? "turns" : null, sure: Math.max(...sure) };
   };
-  return { sums, least, laid, undetermined, ALL, SHIFTS };
+  return { sums, least, laid, asked, ALL, SHIFTS };
 }

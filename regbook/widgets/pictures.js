@@ -2,6 +2,7 @@
 // Error whose message is one of: broken, heic, small, or "large width height".
 () => {
   const WORK = 512, SHOWN = 1024, LARGEST = 60e6, SMALLEST = 32, SLIMMEST = 16;  // pixels: sides, in all, a side; times
+  const PLAIN = 10;  // grey values by which a drawing of one grey may differ
   const PART = 1 << 17;  // pixels that are worked on in one go, where there is no worker and the page waits
   const kept = new Map(), upright = { imageOrientation: "from-image" };
   const apart = typeof document === "undefined";
@@ -37,35 +38,48 @@
     if (width * height > LARGEST) throw new Error(`large ${width} ${height}`);
   };
 
-  // Luminance, as means over cells, the longer side of which has at most WORK of them; rows from the top.
+  // Luminance, as means over cells, the longer side of which has at most WORK of them; rows from the top. What is
+  // transparent is paper: white, or the mean of a picture that shows more than one grey, which then has no edge there.
   const reduced = async (bitmap) => {
     const { width, height } = bitmap, ratio = Math.max(1, Math.max(width, height) / WORK);
     const [m, n] = [height, width].map((all) => Math.max(1, Math.round(all / ratio)));
-    const grey = new Float64Array(m * n), row = new Float64Array(n), [[, tall]] = parts(width, height);
+    const [[, tall]] = parts(width, height);
+    const [grey, solid] = [0, 1].map(() => new Float64Array(m * n)), lines = [0, 1].map(() => new Float64Array(n));
     const pen = sheet(width, tall).getContext("2d", { willReadFrequently: true });
     for (const [top, rows] of parts(width, height)) {
       await rest();
-      pen.fillStyle = "#fff";  // behind what is transparent
-      pen.fillRect(0, 0, width, tall);
+      pen.clearRect(0, 0, width, tall);
       pen.drawImage(bitmap, 0, -top);
-      const { data } = pen.getImageData(0, 0, width, rows);
+      const { data } = pen.getImageData(0, 0, width, rows), [line, cover] = lines;
       for (let r = 0; r < rows; r++) {
-        row.fill(0);
+        for (const each of lines) each.fill(0);
         for (let c = 0, at = 4 * r * width; c < width; c++, at += 4) {
-          const value = 0.299 * data[at] + 0.587 * data[at + 1] + 0.114 * data[at + 2];
+          const alpha = data[at + 3] / 255;
+          const value = alpha * (0.299 * data[at] + 0.587 * data[at + 1] + 0.114 * data[at + 2]);
           const from = (c * n) / width, to = ((c + 1) * n) / width, j = Math.floor(from), edge = Math.min(to, j + 1);
-          row[j] += (edge - from) * value;
-          if (to > edge && j + 1 < n) row[j + 1] += (to - edge) * value;
+          line[j] += (edge - from) * value;
+          cover[j] += (edge - from) * alpha;
+          if (to > edge && j + 1 < n) {
+            line[j + 1] += (to - edge) * value;
+            cover[j + 1] += (to - edge) * alpha;
+          }
         }
         const from = ((top + r) * m) / height, to = ((top + r + 1) * m) / height, i = Math.floor(from);
-        const edge = Math.min(to, i + 1);
-        for (let j = 0; j < n; j++) grey[i * n + j] += (edge - from) * row[j];
-        if (to > edge && i + 1 < m) for (let j = 0; j < n; j++) grey[(i + 1) * n + j] += (to - edge) * row[j];
+        const edge = Math.min(to, i + 1), beyond = to > edge && i + 1 < m ? to - edge : 0;
+        [grey, solid].forEach((image, k) => {
+          for (let j = 0; j < n; j++) image[i * n + j] += (edge - from) * lines[k][j];
+          if (beyond) for (let j = 0; j < n; j++) image[(i + 1) * n + j] += beyond * lines[k][j];
+        });
       }
     }
-    const mean = grey.reduce((sum, v) => sum + v, 0) / (m * n);
-    const deviation = Math.sqrt(grey.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (m * n));
-    return { grey: Float32Array.from(grey), shape: [m, n], deviation };
+    const add = (value) => grey.reduce((all, _, k) => all + value(k), 0), area = Math.max(1e-9, add((k) => solid[k]));
+    const mean = add((k) => grey[k]) / area;
+    const off = (k) => (solid[k] > 0 ? (grey[k] - mean * solid[k]) ** 2 / solid[k] : 0);
+    const paper = Math.sqrt(add(off) / area) < PLAIN ? 255 : mean;
+    const out = Float32Array.from(grey, (value, k) => value + (1 - solid[k]) * paper);
+    const all = add((k) => out[k]) / (m * n);
+    const deviation = Math.sqrt(add((k) => (out[k] - all) ** 2) / (m * n));
+    return { grey: out, shape: [m, n], deviation, paper };
   };
 
   // ------------------------------------------------------------------ drawing
@@ -125,11 +139,11 @@
       const ratio = Math.min(1, SHOWN / more);
       const [resizeWidth, resizeHeight] = [width, height].map((side) => Math.round(ratio * side));
       const smaller = ratio < 1 ? { resizeWidth, resizeHeight, resizeQuality: "high" } : {};
-      const shown = sheet(resizeWidth, resizeHeight), pen = shown.getContext("2d");
-      pen.fillStyle = "#fff";  // as what is aligned has it
+      const shown = sheet(resizeWidth, resizeHeight), pen = shown.getContext("2d"), image = await reduced(bitmap);
+      pen.fillStyle = `rgb(${image.paper} ${image.paper} ${image.paper})`;
       pen.fillRect(0, 0, resizeWidth, resizeHeight);
       pen.drawImage(await createImageBitmap(bitmap, smaller), 0, 0);
-      const picture = { blob, width, height, shown, ...await reduced(bitmap) }, key = ++count;
+      const picture = { blob, width, height, shown, ...image }, key = ++count;
       bitmap.close();  // four bytes a pixel, twice: the file is less, and is read once more where it is written
       kept.set(key, picture);
       const preview = sheet(...small);

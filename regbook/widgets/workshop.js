@@ -2,7 +2,8 @@
 // call: what beside.js gives for pictures.js; compute: background.js with align.js, a function of what is to be told.
 (root, data, kit, shared, call, compute) => {
   const el = kit.el, SLOTS = ["template", "reference"];
-  const NEEDED = 4.5, NEAR = 0.7, BLANK = 1.5;  // evidence; as a share of the best one's; grey values
+  const NEEDED = 4.5, SURE = 6, BLANK = 1.5;  // times chance, standard deviations, grey values
+  const NEAR = 0.7, AS_GOOD = 1.5;  // of a second answer: its evidence, and 1 − its correlation, to those of the best
   const state = { template: null, reference: null, mine: false, found: null, shown: "best", phase: "before", at: 0 };
 
   // ------------------------------------------------------------------ the map, in the pixels of both pictures
@@ -122,8 +123,10 @@
       "stripes or a lone edge do. The template may slide along it as far as it likes.",
     turns: () => "Aligned, but nothing tells the whole map: the pictures hardly change when they are turned or " +
       "stretched about a point, as a disc or an oval does. The template may turn as far as it likes.",
-    no: (best) => (best?.free ? "No: what these two pictures share is no more than stripes, a lone edge or a disc has. "
-      : "No: these two pictures share nothing that turning, stretching and moving could bring together. ") +
+    lines: () => "No: what these two pictures share is no more than stripes have, or the lines of two texts. " +
+      "Along them nothing agrees.",
+    no: (best) => "No: these two pictures share nothing that turning, stretching and moving could bring together " +
+      "(a mirror image or a negative is not found). " +
       (best ? `The best of all minima has the correlation ${nu(best)}, but its details agree only ` +
         `${kit.minus(best.evidence.toFixed(1))} times as well as chance makes them; ${NEEDED} times is needed.`
         : "None of the starts led to a minimum with enough overlap."),
@@ -197,13 +200,15 @@
     const { best, rivals, unit } = message.found;
     const ready = (one) => one && { ...one, w: [...one.w], map: inPixels(one.w, unit) };
     const [first, second] = rivals;
-    if (!best || best.evidence < NEEDED) {
+    const lines = best && (best.free || (best.evidence >= NEEDED && best.sure < SURE));
+    if (!best || best.evidence < NEEDED || (lines && !best.free)) {
       state.phase = "no";
-      tell("no", best);
+      tell(lines ? "lines" : "no", best);
     } else {
       state.phase = "aligned";
       state.found = { best: ready(best), second: ready(second) };
-      const near = second && second.evidence > NEEDED && second.evidence > NEAR * first.evidence;
+      const near = second && second.evidence > Math.max(NEEDED, NEAR * first.evidence) &&
+        1 - second.correlation < AS_GOOD * (1 - first.correlation) + 0.01;
       tell(best.free ?? (near ? "two" : "aligned"), state.found.best, state.found.second);
     }
     const held = document.activeElement === stop;

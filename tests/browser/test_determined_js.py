@@ -85,10 +85,13 @@ def test_the_share_that_is_seen_and_its_noise(page, kind):
 def test_the_answer_is_that_of_register(page, kind, expected):
     problem, w = images(kind)
     answer = page.evaluate(
-        """([template, reference, [a, b, c, d], [e, f]]) => determined.undetermined(
+        """([template, reference, [a, b, c, d], [e, f]]) => determined.asked(
           [template], [reference], (x, y) => [a * x + b * y + e, c * x + d * y + f])""",
         sent(problem, w),
     )
     words = _determined.undetermined([problem], w)
     start = {"turns": "about a point", "slides": "along one direction", None: "None"}[expected]
-    assert answer == expected and str(words).startswith(start)
+    assert answer["free"] == expected and str(words).startswith(start)
+    slopes = _determined.Slopes(*next(_determined._pairs(problem, w)))
+    share, noise = slopes.least(_determined._ways(problem, w, shifts=True))
+    assert answer["sure"] == pytest.approx(max(0, share / noise), rel=1e-6, abs=1e-10)

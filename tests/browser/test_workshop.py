@@ -354,7 +354,7 @@ def test_two_pictures_that_share_nothing_and_a_playing_card_with_two_answers(pag
 ROWS, COLUMNS = np.indices(SMALL)
 FREE = {
     "stripes": ("slides", np.sin((ROWS + COLUMNS / 2) / 4)),
-    "a ramp": ("no", ROWS + COLUMNS / 2),  # which has no details
+    "a ramp": ("lines", ROWS + COLUMNS / 2),  # which has no details
     "a lone edge": ("slides", ROWS > 0.4 * COLUMNS + 30),
     "a disc": ("turns", np.hypot(ROWS - 55, COLUMNS - 85) < 30),
     "an oval": ("turns", np.hypot((ROWS - 55) / 2, COLUMNS - 85) < 20),
@@ -370,7 +370,30 @@ def test_it_says_where_nothing_tells_the_map(page, name):
     choose_both(page, *(file(picture + 3 * random.normal(size=SMALL)) for _ in range(2)))
     assert align(page) == expected
     words = page.locator(".ws-verdict[role=status]").inner_text()
-    assert ("no more than stripes" if expected == "no" else "nothing tells") in words
+    assert ("no more than stripes" if expected == "lines" else "nothing tells") in words
+
+
+def printed(seed: int) -> np.ndarray:
+    """Twenty ragged lines of words, of letters that are 5 × 7 points of one size."""
+    random, page = np.random.default_rng(seed), np.full((280, 200), 240.0)
+    alphabet = np.random.default_rng(0).random((26, 7, 5)) < 0.5
+    for line in range(20):
+        for column in range(random.integers(8, 33)):
+            if random.random() > 0.15:
+                letter = alphabet[random.integers(26)]
+                page[14 * line + 3 : 14 * line + 10, 6 * column : 6 * column + 5][letter] = 20
+    return page
+
+
+def test_lines_of_two_texts_are_not_one_text_and_one_text_has_one_answer(page):
+    """All details agree across the lines, and none along them; a page that was scrolled is found."""
+    choose_both(page, file(printed(1)), file(printed(2)))
+    assert align(page) in ("lines", "no")
+    choose(page, "template", file(printed(2)[42:]))
+    said(page, "before")
+    assert align(page) == "aligned"
+    expected = [[1, 0, -42], [0, 1, 0], [0, 0, 1]]
+    assert np.allclose(matrix(page, "SciPy"), expected, atol=0.3)
 
 
 def test_it_can_be_stopped(page):
@@ -388,6 +411,30 @@ def test_it_can_be_stopped(page):
     assert align(page) == "aligned"
 
 
+def test_new_pictures_end_what_runs(page):
+    """The answer is that for the pictures that are seen, though the others were asked for first."""
+    page.get_by_role("button", name="Align the pictures").click()
+    choose(page, "reference", file(smooth(1)))
+    said(page, "waiting")
+    assert stage(page).get_attribute("data-found") == "null"
+    choose(page, "template", file(smooth(1)))
+    said(page, "before")
+    expect(page.get_by_role("progressbar")).to_have_attribute("value", "0")
+    assert align(page) == "aligned" and np.allclose(matrix(page, "SciPy"), np.eye(3), atol=0.01)
+
+
+def test_a_picture_that_cannot_be_written_is_said(open_page, path):
+    """As where a browser has no room for so many pixels."""
+    reader = open_page(path)
+    reader.page.add_init_script(
+        "delete window.OffscreenCanvas; HTMLCanvasElement.prototype.toBlob = (done) => done(null)"
+    )
+    reader.page.reload()
+    assert align(ready(reader.page)) == "aligned"
+    reader.page.get_by_role("button", name="Save the aligned picture").click()
+    assert "could not be written" in said(reader.page, "full")
+
+
 # ---------------------------------------------------------------------------------------- what readers bring
 
 
@@ -397,6 +444,25 @@ def png_of(width: int, height_: int) -> bytes:
     return (
         b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head)) + bytes(99)
     )
+
+
+def test_what_was_saved_can_be_brought_back(page, aligned):
+    """It is transparent around what the template shows: that is no edge, and hardly anything is to move."""
+    with aligned.expect_download() as download:
+        aligned.get_by_role("button", name="Save the aligned picture").click()
+    content = Path(download.value.path()).read_bytes()
+    choose_both(page, upload(content, "aligned.png", "image/png"), file(photographs()[0]))
+    assert align(page) == "aligned"
+    assert error(matrix(page, "SciPy"), np.eye(3)) < 1
+
+
+def test_a_drawing_on_nothing_is_seen_on_white(page):
+    """A black drawing on a transparent ground, and the same on white."""
+    drawing = 255.0 * (smooth(3) < 128)
+    seen = np.dstack([0 * drawing, 0 * drawing, 0 * drawing, drawing])
+    choose_both(page, file(seen), file(255 - drawing))
+    assert align(page) == "aligned"
+    assert np.allclose(matrix(page, "SciPy"), np.eye(3), atol=0.1)
 
 
 BAD = {
@@ -451,6 +517,15 @@ def test_pictures_are_dropped_and_pasted(page, way):
     assert page.locator(".ws-size").all_inner_texts()[:2] == ["160 × 120 pixels"] * 2
     page.evaluate(give, [".ws-view", way, sent[::-1]])
     said(page, "before")
+    page.evaluate(give, [".ws-view", way, []])  # words, or a link
+    assert "no picture in this" in said(page, "nothing")
+    page.evaluate(give, [".ws-view", way, [sent[0], sent[0], sent[1]]])  # the first twice
+    assert "The first two of 3 files are taken." in said(page, "before")
+    assert align(page) == "aligned" and np.allclose(matrix(page, "SciPy"), np.eye(3), atol=0.01)
+    broken = base64.b64encode(b"no picture").decode()
+    page.evaluate(give, [".ws-view", way, [broken, sent[1]]])
+    said(page, "broken")
+    assert align(page) == "no"  # the template before it, and the new reference
 
 
 # ---------------------------------------------------------------------------------------- for everybody
