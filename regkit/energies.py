@@ -229,7 +229,8 @@ class Elastic(Energy):
 class Hyperelastic(Energy):
     """Hyperelasticity: λ ∫ ½ μ ‖∇u‖² + σ ψ(cof ∇y) + κ φ(det ∇y), for lengths, areas and volumes.
 
-        φ(v) = ((v − 1)²/v)², infinite for v ≤ 0,    ψ(C) = Σₖ max(‖C eₖ‖² − 1, 0)²
+        φ(v) = ((v − 1)²/v)², infinite for v ≤ 0
+        ψ(C) = Σₖ max(‖C eₖ‖² − 1, 0)²
 
     A piece of surface across axis k with area 1 has the area ‖cof ∇y eₖ‖ after the map: ψ is what
     larger ones cost, 0 for a rotation, and convex. In the plane cof ∇y has the entries of ∇y, so

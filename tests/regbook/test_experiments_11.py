@@ -13,6 +13,7 @@ from regkit import _stages, data
 from regkit.flows import NeuralODE
 from regkit.freeform import DisplacementField, FreeForm
 from regkit.grid import Grid
+from regkit.path_energy import PathEnergy
 from regkit.registration import Registration
 
 
@@ -58,6 +59,18 @@ def test_a_product_of_a_flow_costs_less_than_three_gradients_without_room_for_it
     flow = ch11.flow_of(9)
     first, another = ch11.own_products(flow, ch11.off_the_start(flow), 64)
     assert another < first < 3
+
+
+def test_a_product_with_the_hessian_of_a_path_energy_costs_about_a_gradient():
+    """By counts, for both kinds; with all that it needs a third of what the matrix does at most."""
+    flow = ch11.flow_of(9)
+    energy, w = PathEnergy(flow, Grid(data.HAND_BOX, (16, 16))), ch11.off_the_start(flow)
+    gradient, v = price(energy.gradient, w), torch.ones_like(w)
+    for kind in ("exact", "gauss-newton"):
+        H = energy.hessian(w, kind)
+        first = price(lambda kind=kind: energy.hessian(w, kind) @ v)
+        assert first < 3 * gradient < price(H.dense, w) / 3
+        assert price(lambda H=H: H @ v) < 1.8 * gradient
 
 
 def test_what_is_counted_is_the_product_with_the_hessian():
