@@ -111,6 +111,8 @@ def _solved(image: torch.Tensor, theta: float | torch.Tensor, axis: int) -> torc
 
 def _along(matrix: torch.Tensor, image: torch.Tensor, axis: int) -> torch.Tensor:
     """``matrix`` applied to every line of ``image`` that runs along ``axis``."""
+    if axis == image.ndim - 1:
+        return image @ matrix.T  # in the order of memory
     return torch.tensordot(matrix, image, dims=([1], [axis])).movedim(0, axis)
 
 
@@ -159,34 +161,30 @@ class SmoothingBasis:
     def amplitudes(self) -> torch.Tensor:
         """⊗VᵀBᵀ · (T − outside), of the shape of the image: its components in the modes of short axes."""
         amplitudes = self.image - self.outside
-        for axis in self._short:
-            amplitudes = _along(self._modes(self.image, axis)[2], amplitudes, axis)
+        for axis, (_, _, analysis) in self._modes.items():
+            amplitudes = _along(analysis, amplitudes, axis)
         return amplitudes
 
-    @property
-    def _short(self) -> list[int]:
-        """The axes whose modes are used."""
-        return [axis for axis, cells in enumerate(self.image.shape) if cells <= _MODES]
-
-    @staticmethod
-    def _modes(image: torch.Tensor, axis: int) -> tuple[torch.Tensor, ...]:
-        return tuple(part.to(image) for part in smoothing_modes(image.shape[axis]))
+    @cached_property
+    def _modes(self) -> dict[int, tuple[torch.Tensor, ...]]:
+        """``smoothing_modes`` of the axes that are short enough."""
+        sides = {axis: cells for axis, cells in enumerate(self.image.shape) if cells <= _MODES}
+        return {axis: tuple(part.to(self.image) for part in smoothing_modes(m)) for axis, m in sides.items()}
 
     def _gains(self, theta: float | torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Per axis μ and the gain 1/(1 + θμ), shaped to multiply the amplitudes along that axis."""
         scale(theta)
         gains = []
-        for axis in self._short:
-            shape = [-1 if k == axis else 1 for k in range(self.image.ndim)]
-            mu = self._modes(self.image, axis)[0].reshape(shape)
+        for axis, (mu, _, _) in self._modes.items():
+            mu = mu.reshape([-1 if k == axis else 1 for k in range(self.image.ndim)])
             mu = mu if self.factors is None else self.factors[axis] * mu
             gains.append((mu, 1 / (1 + theta * mu)))
         return gains
 
     def _synthesis(self, amplitudes: torch.Tensor, theta: float | torch.Tensor) -> torch.Tensor:
         for axis in range(self.image.ndim):
-            if axis in self._short:
-                amplitudes = _along(self._modes(self.image, axis)[1], amplitudes, axis)
+            if axis in self._modes:
+                amplitudes = _along(self._modes[axis][1], amplitudes, axis)
             else:
                 factor = 1.0 if self.factors is None else self.factors[axis]
                 amplitudes = _solved(amplitudes, factor * theta, axis)
@@ -219,7 +217,7 @@ class SmoothingBasis:
         Returns:
             ∂c/∂θ, of the shape of the image.
         """
-        if len(self._short) < self.image.ndim:
+        if len(self._modes) < self.image.ndim:
             theta = torch.as_tensor(theta, dtype=self.image.dtype, device=self.image.device)
             return torch.func.jvp(self.coefficients, (theta,), (torch.ones_like(theta),))[1]
         gains = self._gains(theta)

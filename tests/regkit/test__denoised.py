@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from regkit import Grid, Registration
-from regkit._denoised import _gain, _local_mean, denoised
+from regkit._denoised import _gain, _local_mean, denoised, smoothed
 from regkit.data import mri
 from regkit.spline import at_centres, coefficients
 
@@ -33,8 +33,15 @@ def test_an_image_without_noise_stays():
 def test_noise_in_a_band_is_as_computed(random):
     noise = random(96, 96)
     for theta, next in ((0.0, 0.1), (0.1, 1.0), (1.0, 10.0)):
-        bands = [at_centres(coefficients(noise, each)) for each in (theta, next)]
+        bands = [smoothed(noise, each) for each in (theta, next)]
         assert float((bands[0] - bands[1]).var()) == pytest.approx(_gain(theta, next, 2), rel=0.1)
+
+
+@pytest.mark.parametrize("shape", [(40,), (9, 12), (3, 6, 7), (600, 3)])
+def test_smoothed_is_the_spline_at_the_cells(shape, random):
+    image = random(*shape)
+    expected = at_centres(coefficients(image, 0.7)).reshape(shape)
+    torch.testing.assert_close(smoothed(image, 0.7), expected)
 
 
 @pytest.mark.parametrize("shape", [(9,), (7, 8), (3, 6, 7)])
