@@ -175,8 +175,11 @@ class Sheet:
         title, question = self._heading(first), first.find_previous_sibling("p")
         if question and (numbered := re.match(r"(\d+)\. ", question.get_text())):
             title = f"{title} {numbered[1]}"
-        first.insert_before(_soup(f'<ol class="choices" type="A">{listed}</ol>'))
-        first.insert_before(self._pointer(title, [body], "Answer"))
+        vote = _soup(f'<div class="vote"><ol class="choices" type="A">{listed}</ol></div>')
+        first.insert_before(vote)
+        vote.append(self._pointer(title, [body], "Answer"))
+        if question and question.find_next_sibling() is vote:
+            vote.insert(0, question.extract())
         for choice in together:
             choice.extract()
 

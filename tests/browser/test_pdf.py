@@ -38,6 +38,30 @@ FIGURES = """() => [...document.querySelectorAll("figure.rk:has(.rk-said)")].map
   seen: [...f.querySelectorAll("img, svg, canvas")].some((part) => part.getBoundingClientRect().height > 80),
 }))"""
 
+# How full each sheet is, but the last one of a part. A column is a sheet meanwhile, as in tools/print/fit.js.
+FULL = """() => {
+  document.body.classList.add("sheets");
+  const found = [...document.querySelectorAll("article")].flatMap((part) => {
+    const { left, top, height } = part.getBoundingClientRect(), full = [];
+    for (const node of part.querySelectorAll("p, li, td, pre, img, svg, canvas, mjx-container")) {
+      for (const box of node.getClientRects()) {
+        const sheet = Math.round((box.left - left) / part.offsetWidth - 0.4);
+        if (box.width) full[sheet] = Math.max(full[sheet] ?? 0, (box.bottom - top) / height);
+      }
+    }
+    return full.slice(0, -1);
+  });
+  document.body.classList.remove("sheets");
+  return found;
+}"""
+# Questions whose choices stand on another sheet, or that point to their answer from another one.
+PARTED = """() => {
+  document.body.classList.add("sheets");
+  const parted = [...document.querySelectorAll(".vote")].filter((vote) => vote.getClientRects().length > 1);
+  document.body.classList.remove("sheets");
+  return parted.map((vote) => vote.textContent);
+}"""
+
 
 @dataclass
 class Printed:
@@ -45,6 +69,8 @@ class Printed:
     book: pdf_pages.Book
     faults: list[str]
     figures: list[dict]
+    full: list[float]
+    parted: list[str]
     twice: list[bytes]
     text: list[str]
 
@@ -55,6 +81,7 @@ def printed(browser, book, tmp_path_factory) -> Printed:
 
     def look(page):
         seen["faults"], seen["figures"] = page.evaluate(FAULTS), page.evaluate(FIGURES)
+        seen["full"], seen["parted"] = page.evaluate(FULL), page.evaluate(PARTED)
         seen["twice"] = [pdf.written(pdf.finished(pdf.printed(page), made)) for _ in range(2)]
 
     reader = PdfReader(pdf.make(browser, made, tmp_path_factory.mktemp("pdf"), look))
@@ -75,6 +102,13 @@ def test_no_sheet_is_empty_and_each_has_its_number(printed):
     for number, text in enumerate(printed.text[1:], 2):
         assert len(text) > 60, number
         assert re.search(rf"(^|\s){number}(\s|$)", text), number
+
+
+def test_few_sheets_end_early_because_a_figure_needs_the_next_one(printed):
+    assert 25 <= len(printed.full) <= len(printed.text)
+    early = [round(full, 2) for full in printed.full if full < 0.75]
+    assert len(early) <= len(printed.full) / 10, early
+    assert printed.parted == []
 
 
 def test_the_outline_leads_to_the_chapters_and_their_sections(printed):

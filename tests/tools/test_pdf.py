@@ -124,6 +124,14 @@ def test_each_answer_has_a_place_that_says_where_it_is_and_says_where_it_was_ask
     assert backs == pointers
 
 
+def test_a_question_its_choices_and_where_the_answer_is_stay_together(document):
+    for choices in document.select("ol.choices"):
+        parts = [part.name for part in choices.parent.find_all(recursive=False)]
+        assert parts in (["p", "ol", "p"], ["ol", "p"]) and choices.parent["class"] == ["vote"]
+        assert choices.find_next_sibling()["class"] == ["pointer"] and len(choices.select("li")) >= 2
+    assert len(document.select(".vote > p:first-child")) > 30
+
+
 def test_links_lead_to_one_place_of_the_document_or_to_an_address(document):
     names = Counter(node["id"] for node in document.find_all(id=True))
     assert [name for name, count in names.items() if count > 1] == []

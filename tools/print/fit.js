@@ -2,7 +2,8 @@
 // the pages are filled in. When all has come to rest, <html> gets the attribute data-paper.
 addEventListener("load", async () => {
   const SMALLEST = 0.6, STEP = 0.97;  // letters of what is too wide
-  const LOW = 0.7, GAP = 0.15;        // a figure may shrink so far, to fill so much of a sheet that would stay empty
+  // A picture, or a figure that its script has drawn, may shrink so far to fill so much of a sheet that would stay empty.
+  const LOW = 0.62, LOW_DRAWN = 0.75, GAP = 0.15, ROOM = 26;
   const every = (selector, scope = document) => [...scope.querySelectorAll(selector)];
 
   // Make the letters of `node` smaller, until it is no wider than the room.
@@ -57,11 +58,19 @@ addEventListener("load", async () => {
   };
   const smaller = (part, figure) => {
     const image = figure.querySelector(".rk-picture img"), { empty, needed } = gap(part, figure);
-    if (!image || !empty) return;
-    const high = image.offsetHeight - (needed - empty) - 24;
-    if (high < LOW * image.offsetHeight) return;
-    image.style.maxHeight = `${high}px`;
-    if (gap(part, figure).empty) image.style.maxHeight = "";
+    if (!empty) return;
+    const over = needed - empty + ROOM, style = (image ?? figure).style;
+    if (image) {
+      if (image.offsetHeight - over < LOW * image.offsetHeight) return;
+      style.maxHeight = `${image.offsetHeight - over}px`;
+    } else {  // with all that is in it: it keeps its own measures, and is not drawn again
+      const share = 1 - over / (last(figure).bottom - first(figure).top);
+      if (share < LOW_DRAWN) return;
+      style.zoom = share * getComputedStyle(figure).zoom;
+      style.width = `${100 * share}%`;
+      style.marginInline = "auto";
+    }
+    if (gap(part, figure).empty) style.maxHeight = style.zoom = style.width = style.marginInline = "";
   };
   // Text that follows a figure may come before it, as in other books, unless the text says where it is.
   const later = (part, figure) => {
@@ -71,7 +80,7 @@ addEventListener("load", async () => {
       const { empty, other } = gap(part, figure), next = cell.nextElementSibling;
       if (!empty || empty < GAP * part.offsetHeight || /:\s*$|\bbelow\b/.test(other.textContent)) return;
       if (!next?.matches("p:not(.pointer), div.told") || /\babove\b/.test(next.textContent)) return;
-      if (next.nextElementSibling?.matches(".choices, .pointer")) return;
+      if (next.nextElementSibling?.matches(".pointer")) return;
       cell.before(next);
     }
   };
