@@ -161,18 +161,25 @@
 
   // ------------------------------------------------------------------ what comes out
   const QUANTITIES = ["turn", "right", "up", "width", "height", "shear", "correlation", "overlap", "details"];
-  const results = el("tbody", {}), code = el("pre", { tabindex: 0, role: "region", "aria-label": "The matrix" });
+  const cells = QUANTITIES.map(() => ["best", "second"].map(() => el("td", {})));
+  const results = el("tbody", {}, ...QUANTITIES.map((name, k) =>
+    el("tr", {}, el("th", { scope: "row" }, name), ...cells[k])));
+  const write = (node, text) => {  // what is the same need not be laid out again
+    if (node.textContent !== text) node.textContent = text;
+  };
+  const code = el("pre", { tabindex: 0, role: "region", "aria-label": "The matrix" });
   let convention = "regkit";
   const report = () => {
-    const columns = ["best", "second"].map((name) => (state.found?.[name] ? numbers(state.found[name]) : null));
-    results.replaceChildren(...QUANTITIES.map((name, k) => el("tr", {}, el("th", { scope: "row" }, name),
-      ...columns.map((column) => el("td", {}, column ? column[k] : "–")))));
-    code.textContent = found() ? written(convention, found().map)
-      : "# The matrix appears here\n# when the pictures are aligned.";
+    ["best", "second"].forEach((name, column) => {
+      const one = state.found?.[name], words = one ? numbers(one) : [];
+      cells.forEach((row, k) => write(row[column], words[k] ?? "–"));
+    });
+    write(code, found() ? written(convention, found().map)
+      : "# The matrix appears here\n# when the pictures are aligned.");
     copies.forEach((button) => button.setAttribute("aria-pressed", button.textContent === convention));
     copy.disabled = save.disabled = !found();
     other.disabled = !state.found?.second;
-    other.textContent = state.shown === "best" ? "Show the second-best" : "Show the best again";
+    write(other, state.shown === "best" ? "Show the second-best" : "Show the best again");
     const idle = state.phase !== "working";
     align.disabled = !(idle && state.template && state.reference);
     stop.disabled = idle;
@@ -187,7 +194,8 @@
   };
 
   // ------------------------------------------------------------------ the work
-  let begun = 0;
+  const focus = (button) => setTimeout(() => button.focus({ preventScroll: true }));  // it lays the page out: not here
+  let begun = 0, reading = 0, waiting = false;  // pictures that are being read; is Align pressed meanwhile?
   const told = (message) => {
     if (state.phase !== "working") return;
     if (!message.found) {
@@ -213,7 +221,7 @@
     }
     const held = document.activeElement === stop;
     show();
-    if (held) align.focus({ preventScroll: true });
+    if (held) focus(align);
   };
   const ask = compute(told);
   const forget = (phase) => {
@@ -222,6 +230,8 @@
     bar.value = 0;
   };
   const begin = () => {
+    waiting = reading > 0;
+    if (waiting) return;
     forget("working");
     const empty = SLOTS.find((slot) => state[slot].deviation < BLANK);
     if (empty) {
@@ -234,13 +244,13 @@
     ask({ template: sent(state.template), reference: sent(state.reference) });
     tell("working");
     show();
-    stop.focus({ preventScroll: true });
+    focus(stop);
   };
   const end = () => {
     forget("before");
     tell("stopped");
     show();
-    align.focus({ preventScroll: true });
+    focus(align);
   };
 
   // ------------------------------------------------------------------ the pictures
@@ -260,14 +270,21 @@
   const read = async (slot, given) => {  // null if another was chosen meanwhile
     const mine = ++turns[slot];
     let picture = null;
+    reading++;
     try {
       picture = await call("read", given, SMALL);
     } catch (error) {
       if (mine === turns[slot]) throw error;
+    } finally {
+      reading--;
     }
     if (mine === turns[slot]) return picture;
     drop(picture);
     return null;
+  };
+  const resume = (fine) => {  // Align, pressed while pictures were read
+    if (waiting && !reading && fine && state.template && state.reference) begin();
+    else if (!reading) waiting = false;
   };
   const take = async (slots, files, more) => {  // files of the reader
     tell("reading");
@@ -284,6 +301,7 @@
       examples.set(data.pairs.length);
       show();
     }
+    resume(!wrong);
     if (!wrong) return;
     const [key, ...given] = wrong.message.split(" ");
     tell(says[key] ? key : "broken", ...given.map(Number));
@@ -298,6 +316,7 @@
     forget("before");
     tell("before");
     show();
+    resume(true);
   };
   const several = (files, slot) => {
     if (!files?.length) return tell("nothing");

@@ -423,6 +423,19 @@ def test_new_pictures_end_what_runs(page):
     assert align(page) == "aligned" and np.allclose(matrix(page, "SciPy"), np.eye(3), atol=0.01)
 
 
+def test_align_may_be_pressed_while_a_picture_is_read(page):
+    """It begins when the picture is there: with that one, not with the one before."""
+    page.evaluate(
+        """() => {
+          const list = document.querySelector(".rk-stage select");
+          list.selectedIndex = 2;
+          list.dispatchEvent(new Event("change"));
+          document.querySelector("button.rk-first").click();
+        }"""
+    )
+    said(page, "two")
+
+
 def test_a_picture_that_cannot_be_written_is_said(open_page, path):
     """As where a browser has no room for so many pixels."""
     reader = open_page(path)
