@@ -20,21 +20,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, reduce
-from itertools import product
-from operator import add, mul
+from functools import cached_property, lru_cache
+from operator import add
 from typing import Literal, overload
 
 import numpy as np
 import scipy.linalg
 import torch
 
+from regkit import _taps
 from regkit._require import constant, floats, image_tensor, points_tensor, positive, require, scale, whole
 from regkit.grid import Grid
-
-# In one pass. Its (4^d, n) tables must fit into the processor's cache, and should be small enough that the
-# allocator keeps their memory: fetching pages anew from the operating system costs more than the arithmetic.
-_POINTS_AT_ONCE = 6144
 
 # Cells of an axis up to which its eigenproblem is solved, once, at a cost that grows with their cube.
 _MODES = 512
@@ -250,63 +246,6 @@ def coefficients(
     return SmoothingBasis(image, outside=outside).coefficients(theta)
 
 
-# b(t + 1), b(t), b(t − 1), b(t − 2) for t in [0, 1), one row each, as coefficients of t³, t², t, 1; and the
-# first and second derivatives of these.
-_PIECES = [
-    torch.tensor([[-1, 3, -3, 1], [3, -6, 0, 4], [-3, 3, 3, 1], [1, 0, 0, 0]], dtype=torch.float64),
-    torch.tensor([[-3, 6, -3], [9, -12, 0], [-9, 6, 3], [3, 0, 0]], dtype=torch.float64),
-    torch.tensor([[-6, 6], [18, -12], [-18, 6], [6, 0]], dtype=torch.float64),
-]
-
-
-def _weights(t: torch.Tensor, order: int) -> torch.Tensor:
-    """The derivative of this order of the four pieces of b at t (d, n), by Horner's rule: shape (4, d, n)."""
-    value, *coefficients = _PIECES[order].to(t)[:, :, None, None].unbind(1)
-    for coefficient in coefficients:
-        value = torch.addcmul(coefficient, value, t)
-    return value
-
-
-def _neighbours(padded: torch.Tensor, cells: tuple[int, ...]) -> tuple[torch.Tensor, ...]:
-    """What all points share: steps in memory to the 4^d neighbours, (4^d, 1); first and last cell, (d, 1)."""
-    integer = np.int32 if padded.numel() < 2**31 else np.int64  # the shorter, the faster
-    real = np.float32 if padded.dtype == torch.float32 else np.float64
-    return tuple(
-        torch.from_numpy(part).to(padded.device) for part in _table(padded.stride(), cells, integer, real)
-    )
-
-
-@lru_cache(maxsize=64)
-def _table(stride: tuple[int, ...], cells: tuple[int, ...], integer: type, real: type):
-    """``_neighbours`` in memory, for small images: there they cost as much as the points. As arrays."""
-    steps = [[sum(map(mul, stride, tap))] for tap in product(range(4), repeat=len(cells))]
-    last = np.array(cells, dtype=real)[:, None] + 1
-    return np.array(steps, dtype=integer), np.full_like(last, -3.0), last
-
-
-def _derivatives(padded: torch.Tensor, neighbours: tuple, u: torch.Tensor, order: int) -> dict:
-    """All partial derivatives ∂ᵠT of total order ≤ ``order`` at u (d, n), keyed by the multi-index q.
-
-    One gather fetches the 4^d coefficients around every point; each axis then contracts four of
-    them with its weights. Points outside are sent to cells whose neighbours are all zero, so no
-    branch is needed (good for vmap).
-    """
-    (dim, n), (steps, first, last) = u.shape, neighbours
-    cell = u.floor()
-    weights = [_weights(u - cell, q) for q in range(order + 1)]
-    first_tap = (cell.nan_to_num(0.0).clamp(first, last) - first).to(steps.dtype)
-    corner = reduce(add, map(mul, padded.stride(), first_tap))
-    taps = padded.reshape(-1).index_select(0, (steps + corner).reshape(-1)).reshape(*[4] * dim, n)
-    partial = {(): taps}
-    for axis in reversed(range(dim)):
-        partial = {
-            (q, *rest): (values * weights[q][:, axis]).sum(-2)
-            for rest, values in partial.items()
-            for q in range(order + 1 - sum(rest))
-        }
-    return partial
-
-
 @overload
 def evaluate(
     c: torch.Tensor,
@@ -360,10 +299,10 @@ def evaluate(
     require(x.device == c.device, f"expected points on {c.device}, as the coefficients, got {x.device}")
     padded = torch.nn.functional.pad(c, (4, 4) * grid.dim)
     h = torch.tensor(grid.spacing, dtype=x.dtype, device=x.device)[:, None]
-    neighbours = _neighbours(padded, grid.shape)
+    around = _taps.neighbours(padded, grid.shape)
     # From here on axis by axis, (d, n): long rows without gaps are what torch and the processor like best.
-    pieces = (piece.contiguous() / h - 0.5 for piece in x.T.split(_POINTS_AT_ONCE, dim=1))
-    parts = [_derivatives(padded, neighbours, u, order) for u in pieces]
+    pieces = (piece.contiguous() / h - 0.5 for piece in x.T.split(_taps.POINTS_AT_ONCE >> grid.dim, dim=1))
+    parts = [_taps.derivatives(padded, around, u, order) for u in pieces]
     partial = {q: torch.cat([part[q] for part in parts]) if len(parts) > 1 else parts[0][q] for q in parts[0]}
     unit = [tuple(int(k == axis) for k in range(grid.dim)) for axis in range(grid.dim)]
     value = partial[(0,) * grid.dim] + outside

@@ -358,29 +358,6 @@ def test_float32_stays_float32(random):
     assert SmoothingBasis(image.float()).theta_derivative(0.1).dtype == torch.float32
 
 
-@pytest.mark.parametrize("order", [0, 1, 2])
-def test_many_points_in_pieces_are_the_same_as_in_one(order, random, monkeypatch):
-    grid, c = GRIDS[1], random(*GRIDS[1].shape)
-    x = scattered(grid, 23)
-    together = evaluate(c, grid, x, order)
-    monkeypatch.setattr(spline, "_POINTS_AT_ONCE", 5)
-    parts = evaluate(c, grid, x, order)
-    singly = [evaluate(c, grid, p[None], order) for p in x]
-    if order == 0:
-        together, parts, singly = (together,), (parts,), [(one,) for one in singly]
-    for whole, part, one in zip(together, parts, zip(*singly, strict=True), strict=True):
-        assert torch.allclose(part, whole, atol=1e-13)
-        assert torch.allclose(torch.cat(one), whole, atol=1e-13)
-
-
-def test_the_real_size_of_a_piece(random):
-    grid, c = GRIDS[1], random(*GRIDS[1].shape)
-    n = spline._POINTS_AT_ONCE + 1
-    x = scattered(grid, n)
-    edge = slice(n - 3, n)
-    assert torch.allclose(evaluate(c, grid, x)[edge], evaluate(c, grid, x[edge]), atol=1e-13)
-
-
 @by_dimension
 def test_no_points_give_no_values(grid, random):
     none = torch.empty(0, grid.dim, dtype=torch.float64)
