@@ -385,9 +385,9 @@ def _slopes(image: Tensor, spacing: tuple[float, ...]) -> Tensor:
 def _telling(slope: Tensor, omega: Tensor) -> Tensor:
     """The numbers of the points whose gradients ∇Dᵢ (d, n) say something of the map.
 
-    In the mean over the points gᵢ = ωᵢ ∇DᵢᵀG⁻¹∇Dᵢ with G = Σωᵢ∇Dᵢ∇Dᵢᵀ is d/n. Points of less than ε/n
-    are left out. Along any direction v they all have, for (v·∇D)² ≤ vᵀGv ∇DᵀG⁻¹∇D, less than the share ε
-    of vᵀGv, and so of what is known about a shift along v.
+    In the mean over the points gᵢ = ωᵢ ∇DᵢᵀG⁻¹∇Dᵢ with G = Σωᵢ∇Dᵢ∇Dᵢᵀ is d/n. Points of less than
+    ε/n are left out. Along any direction v they all have, for (v·∇D)² ≤ vᵀGv ∇DᵀG⁻¹∇D, less than
+    the share ε of vᵀGv, and so of what is known about a shift along v.
     """
     values, vectors = torch.linalg.eigh((slope * omega) @ slope.T)
     scaled = (vectors / values.clamp(min=1e-12 * values[-1]).sqrt()).T @ slope
