@@ -6,6 +6,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from regkit.distances import NCC, SSD
 from regkit.registration import Registration
 
 
@@ -39,3 +40,11 @@ def detail(problem: Registration, moved: Tensor, y: Tensor) -> float:
         best = max(best, float((a * b).sum() / size) if size > 0 else -1.0)
         finer, sigma = coarser, 2 * sigma
     return best
+
+
+def contrast(problem: Registration, unknown: float = 0.0) -> float:
+    """What the distance would be of images that have nothing in common, if it is one that is known."""
+    if isinstance(problem.distance, SSD):
+        omega, image = problem.omega, problem.reference.reshape(-1)
+        return float(omega @ (image - omega @ image / omega.sum()) ** 2)
+    return 2.0 if isinstance(problem.distance, NCC) else unknown

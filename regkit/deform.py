@@ -21,6 +21,7 @@ Source:
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -29,9 +30,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from regkit._doubts import contrast
 from regkit._orthogonal import Orthogonal
 from regkit._require import flat, number, require, whole
-from regkit.distances import NCC, SSD, ResidualDistance
+from regkit.distances import ResidualDistance
 from regkit.energies import Bending, Energy
 from regkit.freeform import FreeForm
 from regkit.grid import Grid
@@ -106,11 +108,11 @@ class ModesCG(Solver):
 
     def prepare(self, A: Map | Operator) -> Callable[..., Solution]:
         """As ``Solver.prepare``."""
-        modes = Modes(self.energy, A)
+        modes, solver = Modes(self.energy, A), CG(self.rtol, maxiter=self.maxiter)
 
         def solve(b: Tensor, x0: Tensor | None = None) -> Solution:
             M = Orthogonal(modes.apply, self.maxiter)
-            return CG(self.rtol, maxiter=self.maxiter, preconditioner=M).solve(A, b, x0)
+            return replace(solver, preconditioner=M).solve(A, b, x0)
 
         return solve
 
@@ -290,7 +292,7 @@ def deform(
     require(known, f"expected a FreeForm or a DisplacementField, got {transform!r}")
     fits = isinstance(energy, Energy) and energy.transform == transform
     require(fits, f"expected an energy of {transform!r}, such as Bending, got {energy!r}")
-    found = _deformed(problem, w0, levels, theta, reduction, rtol, products, callback, limits)
+    found = _deformed(problem, w0, levels, theta, reduction, rtol, products, callback=callback, **limits)
     message = fold_message(found.determinant)
     if message:
         remedy = "a larger strength, or the energy Hyperelastic, keeps it from that"
@@ -303,11 +305,10 @@ def _deformed(
     w0: Tensor | None,
     levels: int | None,
     theta: float,
-    reduction: float,
-    rtol: float,
-    products: int,
-    callback: Callable[[Iteration], bool | None] | None,
-    limits: dict[str, Any],
+    reduction: float = 1e-2,
+    rtol: float = 0.1,
+    products: int = 50,
+    **limits: Any,
 ) -> Deformation:
     """``deform`` without its warning: to silence one for a while is nothing for threads."""
     transform: Lattice = problem.transform
@@ -325,7 +326,9 @@ def _deformed(
         w = level.transform.refine(w) if results else w
         solver = ModesCG(level.regulariser, rtol, products)
         target = reduction * float(objective.gradient(start).norm())
-        found = gauss_newton(objective, w, solver=solver, atol=target, callback=callback, **limits)
+        rounding = 1e4 * torch.finfo(w.dtype).eps ** 2 * contrast(level)  # all that an image and itself leave
+        target = math.inf if float(objective.loss(w)) <= rounding else target
+        found = gauss_newton(objective, w, solver=solver, atol=target, **limits)
         w = found.x
         results.append(found)
     return Deformation(problem, w, results, transform.determinant(w, problem.grid))
@@ -376,21 +379,17 @@ def bend(found: Registered, strength: float | None = None) -> Registered:
     problem = replace(found.problem, transform=free, regulariser=None)
     start = free.of(lambda x: affine(w, x), like.dtype, like.device)
     if strength is None:
-        strength = 1e-4 * _contrast(found) * max(grid.extent) ** 2 / (grid.cell_volume * grid.count)
+        strength = (
+            1e-4
+            * contrast(found.problem, abs(found.after))
+            * max(grid.extent) ** 2
+            / (grid.cell_volume * grid.count)
+        )
     for power in range(4):
         energy = Bending(free, 10**power * strength, dtype=like.dtype, device=like.device)
-        end = _deformed(replace(problem, regulariser=energy), start, None, THETA, 1e-2, 0.1, 50, None, {})
+        end = _deformed(replace(problem, regulariser=energy), start, None, THETA)
         folds = fold_message(end.determinant)
         if not folds:
             break
     after, told = float(problem.at(THETA).loss(end.w)), (*found.warnings, *[folds] * bool(folds))
     return replace(found, problem=problem, w=end.w, after=after, runner_up=None, warnings=told)
-
-
-def _contrast(found: Registered) -> float:
-    """What the distance would be of images that have nothing in common; if unknown, what it is."""
-    problem = found.problem
-    if isinstance(problem.distance, SSD):
-        omega, image = problem.omega, problem.reference.reshape(-1)
-        return float(omega @ (image - omega @ image / omega.sum()) ** 2)
-    return 2.0 if isinstance(problem.distance, NCC) else abs(found.after)

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from regkit._require import number, require
+from regkit._require import number, parameters, require
 from regkit.grid import Grid
 from regkit.maps import cofactors, cofactors_change, determinants
 from regkit.operators import FunctionOperator, Operator, columnwise
@@ -66,7 +66,7 @@ class Energy(Regulariser):
         require(known, f"expected a FreeForm or a DisplacementField, got {self.transform!r}")
         number(self.strength, "a strength ≥ 0", 0)
         if self.w0 is not None:
-            p, shape = self.transform.parameters, tuple(self.w0.shape)
+            p, shape = self.transform.parameters, tuple(getattr(self.w0, "shape", ()))
             require(shape == (p,), f"expected w0 of shape ({p},), got {shape}")
         sizes = self.transform.sizes
         object.__setattr__(self, "operator", Separable(len(sizes), (sizes, sizes), self.terms()))
@@ -102,9 +102,15 @@ class Energy(Regulariser):
 
     def away(self, w: Tensor) -> Tensor:
         """w − w₀."""
+        w = self.alike(w)
+        return w if self.w0 is None else w - self.w0
+
+    def alike(self, w: Tensor) -> Tensor:
+        """w itself, after a look at it."""
+        w = parameters(w, self.transform.parameters)
         kinds = w.dtype, self.dtype
         require(kinds[0] == kinds[1], f"expected w of {kinds[1]}, as the energy, got {kinds[0]}: see dtype")
-        return w if self.w0 is None else w - self.w0
+        return w
 
     def value(self, w: Tensor) -> Tensor:
         """½ λ (w − w₀)ᵀM(w − w₀), a tensor without dimensions."""
@@ -200,8 +206,8 @@ class Elastic(Energy):
     kappa: float = 0.0
 
     def __post_init__(self):
-        fits = self.mu > 0 and self.kappa >= 0
-        require(fits, f"expected constants μ > 0 and κ ≥ 0, got {self.mu} and {self.kappa}")
+        for constant, least in ((self.mu, 1e-300), (self.kappa, 0)):
+            number(constant, "constants μ > 0 and κ ≥ 0", least, got=(self.mu, self.kappa))
         super().__post_init__()
 
     def terms(self) -> list[tuple]:
@@ -282,12 +288,13 @@ class Hyperelastic(Energy):
     sigma: float = 0.0
 
     def __post_init__(self):
-        fits = self.mu >= 0 and self.kappa >= 0 and self.sigma >= 0
-        given = f"{self.mu}, {self.kappa} and {self.sigma}"
-        require(fits, f"expected constants μ ≥ 0, κ ≥ 0 and σ ≥ 0, got {given}")
-        fits = self.transform.dim == 3 or self.sigma == 0
+        given = self.mu, self.kappa, self.sigma
+        for constant in given:
+            number(constant, "constants μ ≥ 0, κ ≥ 0 and σ ≥ 0", 0, got=given)
+        fits = self.sigma == 0 or self.transform.dim == 3
         require(fits, f"expected σ = 0 in fewer than three dimensions, for lengths do it, got {self.sigma}")
         super().__post_init__()
+        require(isinstance(self.grid, Grid | None), f"expected a Grid, or None, got {self.grid!r}")
         like, grid = torch.empty(0, dtype=self.dtype, device=self.device), self.grid or self.transform.lattice
         object.__setattr__(self, "_slopes", self.transform.slopes(grid, like))
         object.__setattr__(self, "_weight", self.strength * grid.cell_volume / len(self._slopes))
@@ -361,7 +368,7 @@ class Hyperelastic(Energy):
 
     def _at(self, w: Tensor) -> list[Tensor]:
         """∇y in each of the ways in which it is looked at."""
-        fields = self.transform.fields(w)
+        fields = self.transform.fields(self.alike(w))
         return [slopes(fields) for slopes in self._slopes]
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from regkit._require import points_tensor, require
+from regkit._require import parameters, points_tensor, require
 from regkit.grid import Grid
 from regkit.lattices import Lattice
 from regkit.spline import evaluate
@@ -95,7 +95,10 @@ class FreeForm(Lattice):
         x = points_tensor(x, self.dim)
         h = torch.tensor(self._h, dtype=x.dtype, device=x.device)
         box = Grid(tuple(m * h for m, h in zip(self.sizes, self._h, strict=True)), self.sizes)
-        u = [evaluate(c / 6**self.dim, box, x + 1.5 * h) for c in self.fields(w)]
+        u = [
+            evaluate(c / 6**self.dim, box, x + 1.5 * h)
+            for c in self.fields(parameters(w, self.parameters, x))
+        ]
         return x + torch.stack(u, dim=1)
 
 
@@ -209,7 +212,8 @@ class DisplacementField(Lattice):
 
     def __call__(self, w: Tensor, x: Tensor) -> Tensor:
         """y(x; w), (n, d), for w (p,) and x (n, d): each axis halves the values that are left."""
-        x, fields = points_tensor(x, self.dim), self.fields(w)
+        x = points_tensor(x, self.dim)
+        fields = self.fields(parameters(w, self.parameters, x))
         located = [self._located(k, x[:, k]) for k in range(self.dim)]
         strides, u = [math.prod(self.sizes[k + 1 :]) for k in range(self.dim)], 0.0
         for corner in itertools.product((0, 1), repeat=self.dim):

@@ -15,13 +15,13 @@ from typing import Any
 
 import torch
 
-from regkit._require import require
+from regkit._require import function, require, whole
 from regkit.continuation import follow
 from regkit.grid import Grid
 from regkit.outside import known
 from regkit.paths import Path, Step
 from regkit.registration import Registration
-from regkit.scales import Adaptive
+from regkit.scales import Adaptive, scales
 
 
 def pyramid(problem: Registration, levels: int) -> list[Registration]:
@@ -54,6 +54,7 @@ def pyramid(problem: Registration, levels: int) -> list[Registration]:
         (16, 16)
         (32, 32)
     """
+    levels = whole(levels, "a number of levels", 0)
     factor = 2 ** (levels - 1)
     for shape in (grid.shape for grid in problem.grids):
         fits = levels >= 1 and all(cells % factor == 0 for cells in shape)
@@ -164,7 +165,8 @@ def multilevel(
         [64, 64, 256, 256, 1024, 1024]
     """
     steps, stopped = [], False
-    thetas = thetas if isinstance(thetas, Adaptive) else list(thetas)  # for all levels
+    function(callback, "a function of the step as callback")
+    thetas = thetas if isinstance(thetas, Adaptive) else scales(thetas, "linear").thetas  # for all levels
 
     def watch(step: Step) -> bool:
         nonlocal stopped

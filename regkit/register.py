@@ -22,11 +22,11 @@ import torch
 from torch import Tensor
 
 from regkit._determined import undetermined
-from regkit._doubts import detail
+from regkit._doubts import contrast, detail
 from regkit._given import even, given
 from regkit._process import line, threads_for
 from regkit._require import function, require, require_words, whole
-from regkit.deform import _contrast, bend
+from regkit.deform import bend
 from regkit.distances import NCC, SSD, Distance, ResidualDistance
 from regkit.grid import Grid
 from regkit.multimodal import NGF, MutualInformation
@@ -280,7 +280,7 @@ def _doubts(found: Registered, levels: list[Registration], turns: int | None) ->
     scale = 1.0 if isinstance(distance, NCC) else abs(found.before)
     nothing = float(small.omega.sum()) if isinstance(distance, NGF) else 0.0  # J where no edges are parallel
     share, least = (0.5, 5e-4) if isinstance(distance, NCC) else (0.1, 1e-3)
-    rounding = 1e-12 * (_contrast(found) if fits(found.problem) else scale)
+    rounding = 1e-12 * contrast(found.problem, scale)
     if second is not None and (
         second.distance - second.best < share * abs(second.best - nothing) + least * scale
     ):

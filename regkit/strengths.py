@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from regkit._require import require
+from regkit._require import number, require
 from regkit._systems import left
 from regkit.linear import CG, Solver, require_solver
 from regkit.superres import Stacked, SuperResolution
@@ -99,9 +99,11 @@ def by_discrepancy(
         >>> found.strength, found.misfit <= 2.0
         (0.1, True)
     """
-    tried = sorted((float(strength) for strength in strengths), reverse=True)
-    require(bool(tried) and tried[-1] > 0, f"expected one or more strengths λ > 0, got {list(strengths)}")
-    require(0 < noise < math.inf, f"expected a noise > 0, got {noise}")
+    given = list(strengths) if hasattr(strengths, "__iter__") else []
+    words = "one or more strengths λ > 0"
+    tried = sorted((number(strength, words, 1e-300, got=given) for strength in given), reverse=True)
+    require(bool(tried), f"expected {words}, got {strengths!r}")
+    number(noise, "a noise > 0", 1e-300)
     solver = CG(rtol=1e-8) if solver is None else solver
     require_solver(solver)
     f, off = problem.upsampled(), math.inf

@@ -149,7 +149,9 @@ class SuperResolution:
         kind = f"{self.templates.dtype} (NaN counts as none; for integers use .double())"
         require(usable, f"expected templates of finite floating-point numbers, got {kind}")
         number(self.strength, "a strength λ ≥ 0", 0)
-        require(0 <= self.fixed < shape[0], f"expected 0 to {shape[0] - 1} fixed templates, got {self.fixed}")
+        require(
+            self.fixed in range(shape[0]), f"expected 0 to {shape[0] - 1} fixed templates, got {self.fixed}"
+        )
         _ = self.points, self.b  # made here: first made inside a derivative, they would not outlive that
 
     def __repr__(self) -> str:

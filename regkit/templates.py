@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from regkit._require import require
+from regkit._require import image_tensor, require, whole
 from regkit.grid import Grid
 from regkit.optimize import newton_trust
 from regkit.outside import Outside
@@ -130,10 +130,12 @@ def synthetic(
         >>> made.error(made.image)
         0.0
     """
-    shape, whole = tuple(image.shape), factor >= 1 and all(cells % factor == 0 for cells in grid.shape)
+    require(isinstance(grid, Grid), f"expected a Grid, got {grid!r}")
+    image, count = image_tensor(image), whole(count, "at least one template")
+    shape, factor = tuple(image.shape), whole(factor, "a whole factor", 0)
     require(shape == grid.shape, f"expected an image of shape {grid.shape}, as the grid, got {shape}")
-    require(whole, f"expected a grid of multiples of the factor {factor}, got {grid.shape}")
-    require(count >= 1, f"expected at least one template, got {count}")
+    fits = factor >= 1 and all(cells % factor == 0 for cells in grid.shape)
+    require(fits, f"expected a grid of multiples of the factor {factor}, got {grid.shape}")
     coarse = tuple(cells // factor for cells in grid.shape)
     model = SuperResolution(image.new_zeros(count, *coarse), grid, **options)
     moving = random_affines(count - 1, tuple(side / 2 for side in grid.extent), seed).to(image)

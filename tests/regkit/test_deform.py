@@ -12,6 +12,7 @@ import torch
 from regkit.checks import adjoint_test, taylor_test
 from regkit.data import chest_phantom, hands_phantom, mri
 from regkit.deform import Changed, ModesCG, bend, deform
+from regkit.distances import NCC, SSD
 from regkit.energies import Bending, Elastic, Hyperelastic
 from regkit.freeform import DisplacementField, FreeForm
 from regkit.grid import Grid
@@ -238,3 +239,14 @@ def test_on_a_gpu_it_finds_the_same():
     there = Registration(template.cuda(), reference.cuda(), grid, FREE, regulariser=energy)
     here = deform(problem(FREE, Bending(FREE, 3e4)), reduction=1e-6)
     assert torch.allclose(deform(there, reduction=1e-6).w.cpu(), here.w, atol=1e-4)
+
+
+@pytest.mark.parametrize("distance", [SSD(), NCC()])
+def test_an_image_and_itself(distance):
+    """Nothing is left to gain but rounding, which is no reason to go on for hundreds of iterations."""
+    image, grid = mri(32)
+    free = FreeForm(Grid(grid.extent, (4, 4)))
+    energy = Bending(free, 1.0)
+    found = deform(Registration(image, image, grid, free, distance, outside="edge", regulariser=energy))
+    assert found.converged and sum(result.iterations for result in found.results) == 0, found
+    assert float((found(grid.points()) - grid.points()).abs().max()) == 0

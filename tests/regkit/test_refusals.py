@@ -13,19 +13,33 @@ from regkit import data
 from regkit.branches import arclength
 from regkit.checks import adjoint_test, taylor_test
 from regkit.continuation import follow, integrate, tangent
+from regkit.deform import deform
+from regkit.energies import Bending, Elastic, Hyperelastic
+from regkit.flows import NeuralODE
+from regkit.freeform import FreeForm
 from regkit.grid import Grid
 from regkit.linear import CG, CGLS, Cholesky
 from regkit.maps import fold_message, inverse
 from regkit.operators import Diagonal, Matrix
 from regkit.optimize import gauss_newton, gradient_descent, levenberg_marquardt, newton_trust
+from regkit.path_energy import PathEnergy
 from regkit.problems import Formula, Functions
+from regkit.pyramid import multilevel
 from regkit.registration import Registration
 from regkit.regularizers import Quadratic
 from regkit.scales import Adaptive
 from regkit.spline import SmoothingBasis, at_centres, coefficients, evaluate, smoothing_modes
+from regkit.strengths import by_discrepancy
+from regkit.superres import SuperResolution
+from regkit.templates import synthetic
 from regkit.transforms import Affine, Translation
 
 nan, inf = math.nan, math.inf
+MADE = synthetic(
+    torch.rand(4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2)),
+    Grid((4.0, 4.0), (4, 4)),
+    count=2,
+)
 DOUBLE = torch.float64
 IMAGE = torch.rand(6, 5, dtype=DOUBLE, generator=torch.Generator().manual_seed(0))
 BOX, X = Grid((6.0, 5.0), (6, 5)), Grid((6.0, 5.0), (6, 5)).points()
@@ -304,7 +318,87 @@ MAPS = {
     "a map of NaN": lambda: inverse(Translation(), nan * AWAY, X),
     "a tolerance of NaN": lambda: inverse(Translation(), AWAY, X, tolerance=nan),
 }
-GROUPS = (SPLINE, CHECKS, DATA, LINEAR, OPTIMIZE, CONTINUATION, MAPS)
+FREE = FreeForm(Grid(BOX.extent, (2, 2)))
+STILL = FREE.identity()
+ENERGIES = {
+    **{
+        f"{kind.__name__} with {name}": lambda kind=kind, o=options: kind(FREE, **o)
+        for kind in (Bending, Elastic, Hyperelastic)
+        for name, options in {
+            "strength NaN": {"strength": nan},
+            "strength without end": {"strength": inf},
+            "w0 as a list": {"w0": [0.0] * 50},
+        }.items()
+    },
+    **{
+        f"{kind.__name__} of {name}": lambda kind=kind, v=value: kind(FREE).gradient(v)
+        for kind in (Bending, Elastic, Hyperelastic)
+        for name, value in {"single precision": STILL.float(), "three numbers": STILL[:3]}.items()
+    },
+    **{f"{kind.__name__} of no lattice": lambda kind=kind: kind(Affine()) for kind in (Bending, Elastic)},
+    "mu without end": lambda: Elastic(FREE, mu=inf),
+    "kappa in words": lambda: Hyperelastic(FREE, kappa="a"),
+    "a grid in words": lambda: Hyperelastic(FREE, grid="a"),
+    "images of single precision": lambda: (
+        Registration(IMAGE.float(), IMAGE.float(), BOX, FREE, regulariser=Hyperelastic(FREE), outside=0.0)
+        .at(1.0)
+        .gradient(STILL)
+    ),
+    "a path of NaN's strength": lambda: PathEnergy(NeuralODE(), BOX, nan),
+    "a path without a grid": lambda: PathEnergy(NeuralODE(), None),
+}
+BENT = Registration(IMAGE, IMAGE.roll(1, 0), BOX, FREE, regulariser=Bending(FREE, 1.0), outside=0.0)
+COARSE = torch.rand(2, 3, 5, dtype=DOUBLE, generator=torch.Generator().manual_seed(1))
+FINE = Grid((6.0, 10.0), (6, 10))
+MANY = {
+    **{
+        f"deform with {options}": lambda o=options: deform(BENT, **o)
+        for options in (
+            {"levels": 0},
+            {"levels": 1.5},
+            {"levels": "a"},
+            {"theta": nan},
+            {"reduction": nan},
+            {"reduction": -1.0},
+            {"rtol": nan},
+            {"products": 2.5},
+            {"w0": [0.0] * 50},
+            {"callback": "a"},
+        )
+    },
+    **{
+        f"multilevel with {options}": lambda o=options: multilevel(registered(), Affine().identity(), **o)
+        for options in ({"levels": 2.5}, {"levels": "a"}, {"thetas": None}, {"thetas": 1.0}, {"callback": 3})
+    },
+    **{
+        f"super-resolution with {options}": lambda o=options: SuperResolution(COARSE, FINE, **o)
+        for options in (
+            {"strength": nan},
+            {"strength": inf},
+            {"strength": "a"},
+            {"fixed": 1.5},
+            {"fixed": 2},
+            {"fixed": "a"},
+            {"transform": None},
+        )
+    },
+    **{
+        f"strengths {given!r}": lambda g=given: by_discrepancy(MADE.problem, MADE.w_true, 1.0, g)
+        for given in ([], "ab", [nan, 1.0], [inf], 3.0, [0.0])
+    },
+    "half precision of templates": lambda: SuperResolution(COARSE.half(), FINE),
+    "a grid that is none": lambda: SuperResolution(COARSE, None),
+    "noise in words": lambda: by_discrepancy(MADE.problem, MADE.w_true, "a", [1.0]),
+    "2.5 templates": lambda: synthetic(IMAGE, BOX, factor=1, count=2.5),
+    "a factor of 1.5": lambda: synthetic(IMAGE, BOX, factor=1.5),
+    "an image as words": lambda: synthetic("a", BOX),
+    "no box": lambda: synthetic(IMAGE, None),
+    "a centre of NaN": lambda: Affine(2, (nan, 1.0)),
+    "a centre in words": lambda: Affine(2, "ab"),
+    "A and b of another size": lambda: Affine().from_matrix(torch.eye(3), torch.zeros(3)),
+    "two and a half dimensions": lambda: Affine(2.5),
+}
+GROUPS = (SPLINE, CHECKS, DATA, LINEAR, OPTIMIZE, CONTINUATION, MAPS, ENERGIES, MANY)
 ALL = {name: call for group in GROUPS for name, call in group.items()}
 
 
@@ -331,6 +425,11 @@ def test_what_looks_alike_is_taken():
     assert path.shape == (2, 1)
     assert data.hands_phantom(np.int64(8)).grid.shape == (8, 8)
     assert adjoint_test(lambda x: 0 * x, lambda y: 0 * y, B) == 0.0
+    for transform in (Affine(), Translation(), FREE, NeuralODE()):
+        w = 0.25 * torch.ones(transform.parameters, dtype=DOUBLE)
+        for other in (w.tolist(), w.numpy(), w.float(), w.half()):
+            assert transform(other, X).equal(transform(w, X))
+    assert Affine().from_matrix([[1, 0], [0, 1]], [0.0, 0.0]).equal(Affine().identity())
 
 
 def test_a_map_that_is_nowhere_folds():
