@@ -20,6 +20,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from scipy.ndimage import uniform_filter
 from torch import Tensor
 
 from regkit.registration import Registration
@@ -40,7 +41,8 @@ def denoised(problem: Registration) -> Tensor:
             size = band.abs() * counts
             seen = size[size > 1e-9 * size.max()]
             noise = (seen.median() / 0.6745) ** 2 / gain if len(seen) else 0.0
-        around = _local_mean(band * band)
+        around = uniform_filter((band * band).numpy(force=True), 5, mode="constant")
+        around = torch.from_numpy(around).to(band)
         share = _STRICT * noise * gain / torch.where(around > 0, around, math.inf)
         clean = clean + band * (1 - share).clamp(min=0)
         finer = coarser
@@ -48,7 +50,7 @@ def denoised(problem: Registration) -> Tensor:
 
 
 def smoothed(image: Tensor, theta: float) -> Tensor:
-    """The spline of an image for one θ, at its cell centres: as much as ``coefficients`` and more, in one.
+    """The spline of an image for one θ, at its cell centres: one product an axis, without coefficients.
 
     Example:
         >>> smoothed(torch.tensor([0.0, 6.0, 0.0]).double(), 0.0).round()
@@ -75,15 +77,3 @@ def _gain(theta: float, next: float, dim: int) -> float:
     return sum(
         k * float(a @ b) ** dim for k, a, b in ((1, first, first), (-2, first, second), (1, second, second))
     )
-
-
-def _local_mean(image: Tensor, cells: int = 5) -> Tensor:
-    """Means over cubes of so many cells a side; what lies outside the image counts as 0."""
-    for axis in range(image.ndim):
-        total = image.clone()
-        for apart in range(1, min(cells // 2 + 1, image.shape[axis])):
-            size = image.shape[axis] - apart
-            total.narrow(axis, 0, size).add_(image.narrow(axis, apart, size))
-            total.narrow(axis, apart, size).add_(image.narrow(axis, 0, size))
-        image = total / cells
-    return image

@@ -11,7 +11,6 @@ followed through all sizes by ``levenberg_marquardt`` or ``newton_trust``.
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from regkit._determined import undetermined
@@ -209,13 +209,8 @@ def _rotations(dim: int, turns: int | None) -> list[Tensor]:
         return [
             torch.tensor([[math.cos(a), -math.sin(a)], [math.sin(a), math.cos(a)]]).double() for a in angles
         ]
-    signed = [
-        torch.diag(torch.tensor(signs).double())[list(order)]
-        for order in itertools.permutations(range(3))
-        for signs in itertools.product((1.0, -1.0), repeat=3)
-    ]
-    proper = [Q for Q in signed if torch.linalg.det(Q) > 0]
-    return sorted(proper, key=lambda Q: -float(Q.trace()))[: turns or 24]
+    cube = torch.from_numpy(Rotation.create_group("O").as_matrix().round())
+    return sorted(cube, key=lambda Q: -float(Q.trace()))[: turns or 24]
 
 
 def _centre(image: Tensor, weights: Tensor | None, grid: Grid, beyond: Tensor) -> Tensor:

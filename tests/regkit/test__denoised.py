@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from regkit import Grid, Registration
-from regkit._denoised import _gain, _local_mean, denoised, smoothed
+from regkit._denoised import _gain, denoised, smoothed
 from regkit.data import mri
 from regkit.spline import at_centres, coefficients
 
@@ -42,12 +42,3 @@ def test_smoothed_is_the_spline_at_the_cells(shape, random):
     image = random(*shape)
     expected = at_centres(coefficients(image, 0.7)).reshape(shape)
     torch.testing.assert_close(smoothed(image, 0.7), expected)
-
-
-@pytest.mark.parametrize("shape", [(9,), (7, 8), (3, 6, 7)])
-def test_a_mean_is_that_of_all_cells_around(shape, random):
-    image = random(*shape)
-    expected = torch.nn.functional.pad(image, (2, 2) * len(shape))
-    for axis in range(len(shape)):
-        expected = expected.unfold(axis, 5, 1).mean(-1)
-    torch.testing.assert_close(_local_mean(image), expected)
