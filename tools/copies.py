@@ -82,14 +82,20 @@ def packages() -> NotebookNode:
 
 
 def first_cell() -> str:
-    """The source of the first cell, with the name and the bounds of the present wheel."""
+    """The source of the first cell, with the name and the bounds of the present wheel, and its release."""
+    from tools import launch  # which needs this module
+
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     bounds = dict(re.findall(r"(torch|numpy)>=(\d+\.\d+)", " ".join(project["dependencies"])))
     least = {name: tuple(map(int, bounds[name].split("."))) for name in ("torch", "numpy")}
     source = (ROOT / "tools" / "first_cell.py").read_text(encoding="utf-8").strip()
-    return re.sub(
-        r"^WHEEL, LEAST = .*$", f'WHEEL, LEAST = "{wheel().name}", {_code(least)}', source, flags=re.M
-    )
+    says = {
+        "WHEEL, LEAST": f'"{wheel().name}", {_code(least)}',
+        "RELEASE": f'"{launch.released(wheel().name)}"',
+    }
+    for names, values in says.items():
+        source = re.sub(rf"^{names} = .*$", f"{names} = {values}", source, flags=re.M)
+    return source
 
 
 def _code(value: dict) -> str:

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 WHEEL, LEAST = "regkit-0.1.0-py3-none-any.whl", {"torch": (2, 4), "numpy": (2, 0)}
+RELEASE = ""
 MODULES = "regbook regkit torch numpy scipy matplotlib PIL ipywidgets".split()
 
 
@@ -19,11 +20,10 @@ def fits(name):
     return version and tuple(map(int, version[:2])) >= LEAST[name]
 
 
-def install(wheel):
+def install(source):
     keep = [f"{name}=={metadata.version(name)}" for name in LEAST if fits(name)]
     pip = [sys.executable, "-m", "pip", "install", "--quiet", *keep]
-    asked = f"regkit[book] @ {wheel.resolve().as_uri()}"
-    done = subprocess.run([*pip, asked], capture_output=True, text=True)
+    done = subprocess.run([*pip, f"regkit[book] @ {source}"], capture_output=True, text=True)
     invalidate_caches()
     return done.returncode and f"pip says: {done.stderr.strip()[-300:]}"
 
@@ -34,7 +34,8 @@ def absent():
 
 if missing := absent():
     wheels = sorted(Path().glob("regkit-*.whl"))
-    trouble = install(wheels[-1]) if wheels else f"No {WHEEL} lies beside it."
+    source = wheels[-1].resolve().as_uri() if wheels else RELEASE
+    trouble = install(source) if source else f"No {WHEEL} lies beside it."
     if missing := absent():
         raise MissingPackage(
             f"This notebook needs {', '.join(missing)}. {trouble}\n"
@@ -44,4 +45,4 @@ if missing := absent():
             f'2. Where that file is: {sys.executable} -m pip install "{WHEEL}[book]"\n'
             "3. In the project's folder: python make.py lab (it opens all chapters)"
         )
-    print(f"Installed {wheels[-1].name}")
+    print(f"Installed {source.rpartition('/')[2]}")

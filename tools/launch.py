@@ -17,6 +17,7 @@ from urllib.parse import quote
 import yaml
 
 from tools.lab import WORK
+from tools.release import version
 from tools.toc import ROOT
 
 BINDER = (
@@ -43,6 +44,15 @@ def repository(root: Path = ROOT) -> tuple[str, str] | None:
             f"expected https://github.com/OWNER/NAME in _config.yml, got {settings.get('url')!r}"
         )
     return found[1], str(settings.get("branch", "main"))
+
+
+def released(wheel: str, root: Path = ROOT) -> str:
+    """The address of a file of the release that these sources are; nothing between two releases, or without
+    a repository."""
+    named, number = repository(root), version(root)
+    if named is None or ".dev" in number:
+        return ""
+    return f"https://github.com/{named[0]}/releases/download/v{number}/{wheel}"
 
 
 def buttons(page: str, root: Path = ROOT) -> list[dict]:

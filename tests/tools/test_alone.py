@@ -11,15 +11,18 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 import venv
 import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from tools import copies, kit, student
+from tools import copies, kit, launch, student
 from tools.chapters import lessons, tags
 from tools.toc import notebooks
 from tools.wheel import wheel
@@ -126,6 +129,11 @@ class Alone:
         return set(os.listdir(self.site)) - self.own - {"seen.pth", "sitecustomize.py", "__pycache__"}
 
 
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
 def said(output: nbformat.NotebookNode) -> str:
     if output.output_type == "error":
         return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(output.traceback))
@@ -162,6 +170,29 @@ def test_a_wheel_in_the_folder_is_installed_and_nothing_else(alone):
     first, begin = python.first_cell()
     assert first == f"Installed {wheel().name}\n" and str(python.site) in begin
     assert {name.partition("-")[0] for name in python.installed()} == {"regkit", "regbook"}
+
+
+def test_without_a_wheel_in_the_folder_that_of_the_release_is_installed(alone, tmp_path, monkeypatch):
+    """Here a server on this computer has the release."""
+    released = tmp_path / "released"
+    released.mkdir()
+    shutil.copy(wheel(), released)
+    handler = partial(Quiet, directory=str(released))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    here = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr(launch, "released", lambda name: f"{here}/{name}")
+    python = alone()
+    try:
+        first, begin = python.first_cell_without_jupyter(PIP_NO_INDEX="1")
+        assert first == f"Installed {wheel().name}\n" and begin.startswith(str(python.site))
+    finally:
+        server.shutdown()
+        server.server_close()
+    monkeypatch.setattr(launch, "released", lambda name: f"{here}/{name}")  # where nobody answers any more
+    python.run("pip", "uninstall", "--yes", "regkit")
+    first, _ = python.first_cell_without_jupyter(PIP_NO_INDEX="1", PIP_RETRIES="0")
+    assert "pip says:" in first and "Three ways" in first
 
 
 def test_without_wheel_and_network_the_reader_is_told_three_ways(alone):

@@ -40,6 +40,17 @@ def test_with_one_they_lead_to_it(configured, url):
     assert codespaces["url"] == "https://codespaces.new/a-b/c.d/tree/next%2Fone"
 
 
+def test_a_notebook_knows_the_wheel_of_its_release_only_if_there_is_one(configured):
+    root, wheel = configured("repository: {url: https://github.com/a/b}"), "regkit-1.2.0-py3-none-any.whl"
+    (root / "pyproject.toml").write_text('[project]\nversion = "1.2.0"\n', encoding="utf-8")
+    address = f"https://github.com/a/b/releases/download/v1.2.0/{wheel}"
+    assert launch.released(wheel, root) == address
+    assert launch.released(wheel, configured("title: a book\n")) == ""
+    configured("repository: {url: https://github.com/a/b}")
+    (root / "pyproject.toml").write_text('[project]\nversion = "1.3.0.dev0"\n', encoding="utf-8")
+    assert launch.released(wheel, root) == ""
+
+
 @pytest.mark.parametrize("url", ["https://example.org/a/b", "github.com/a/b", ""])
 def test_an_address_elsewhere_is_an_error(configured, url):
     with pytest.raises(
