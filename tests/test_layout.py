@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.version import Version
 
+from tools import release
 from tools.api_pages import modules, public
 from tools.toc import ROOT, notebooks, pages
 
@@ -227,13 +229,14 @@ def test_hooks_check_with_the_pinned_versions():
 
 
 def test_versions_agree():
-    """pyproject.toml says it; what cites and what tells the history repeat it."""
+    """What cites says the last release of the history; pyproject.toml that one, or which one comes next."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    history = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    released = re.findall(r"^## \[(\d\S*)\] - (\d{4}-\d\d-\d\d)$", history, re.MULTILINE)
-    assert citation["version"] == project["version"]
-    assert released[0] == (project["version"], str(citation["date-released"]))
+    last = release.released()
+    assert last == (citation["version"], str(citation["date-released"]))
+    version, waiting = Version(project["version"]), release.faults()
+    assert version == Version(last[0]) or (version.is_devrelease and version > Version(last[0]))
+    assert waiting if version.is_devrelease else not waiting, "news under [Unreleased] need a next version"
     assert importlib.import_module("regkit").__version__ in (project["version"], "0+unknown")
     try:
         assert metadata.version("regkit") == project["version"], (

@@ -3,6 +3,9 @@
 python -m tools.release --check      are these sources a release, and of the version of the tag in TAG?
 python -m tools.release              the files, of a book that is built
 python -m tools.release --publish    the same, and a release on GitHub by its program `gh`
+
+Between two releases pyproject.toml says which one comes next, as 1.3.0.dev0, and CHANGELOG.md collects the
+news of it under [Unreleased]; what archives read, CITATION.cff and .zenodo.json, still says the last one.
 """
 
 from __future__ import annotations
@@ -28,6 +31,18 @@ def version(root: Path = ROOT) -> str:
     return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
 
+def coming(root: Path = ROOT) -> str:
+    """The version that these sources are, or are on their way to: 1.3.0 also where they say 1.3.0.dev0."""
+    return version(root).partition(".dev")[0]
+
+
+def released(root: Path = ROOT) -> tuple[str, str]:
+    """The last version in CHANGELOG.md that has a date, and this."""
+    text = (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    number, date = re.search(r"^## \[(\d\S*)\] - (\d{4}-\d\d-\d\d)$", text, flags=re.M).groups()
+    return number, date
+
+
 def news(number: str, root: Path = ROOT) -> str:
     """What CHANGELOG.md tells of a version.
 
@@ -47,7 +62,9 @@ def news(number: str, root: Path = ROOT) -> str:
 
 def faults(root: Path = ROOT) -> list[str]:
     """What these sources lack to be a release: files that say another version, or news of it."""
-    number, found = version(root), []
+    number, found = coming(root), []
+    if version(root) != number:
+        found.append(f"expected the version {number} in pyproject.toml, got {version(root)}")
     try:
         news(number, root)
     except ValueError as error:
@@ -72,10 +89,10 @@ def check(tag: str, root: Path = ROOT) -> str:
 
     Raises: ValueError otherwise, with all that is missing.
     """
-    number = version(root)
+    number = coming(root)
     found = faults(root)
     if tag != f"v{number}":
-        found.insert(0, f"expected the tag v{number}, for pyproject.toml says {number}, got {tag or 'none'}")
+        found.insert(0, f"expected the tag v{number}, for pyproject.toml says so, got {tag or 'none'}")
     if found:
         raise ValueError("; ".join(found))
     return number
@@ -108,8 +125,11 @@ def main(options: list[str]) -> None:
     number = version()
     if "--check" in options and not tag:  # by hand, before there is one
         if missing := faults():
-            sys.exit("\n- ".join([f"make release: what is missing for version {number}", *missing]))
-        return print(f"make release: these sources can be tagged v{number}")
+            lines = [f"make release: what is to be changed for version {coming()}", *missing]
+            sys.exit(
+                "\n- ".join(lines) + "\nThen ask again, and tag. CONTRIBUTING.md, Publishing, says more."
+            )
+        return print(f"make release: these sources can be tagged v{number}: git tag v{number}")
     try:
         if options:
             check(tag)

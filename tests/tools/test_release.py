@@ -72,15 +72,46 @@ def test_all_that_is_missing_is_said_at_once(sources):
     assert "expected the date 2026-01-02" in said[-1] and "got 2025-01-02" in said[-1]
 
 
+def test_between_two_releases_the_check_says_what_the_next_one_needs(sources):
+    """And when this is done, the sources are that release."""
+
+    def change(name: str, before: str, after: str) -> None:
+        path = sources / name
+        text = path.read_text(encoding="utf-8")
+        assert before in text
+        path.write_text(text.replace(before, after), encoding="utf-8")
+
+    change("pyproject.toml", "1.2.0", "1.3.0.dev0")
+    (sources / "CHANGELOG.md").write_text(NEWS.format("\n- More.\n\n"), encoding="utf-8")
+    assert release.coming(sources) == "1.3.0" and release.released(sources) == ("1.2.0", "2026-01-02")
+    files = ["pyproject.toml", "CHANGELOG.md", "CITATION.cff", ".zenodo.json"]
+    said = release.faults(sources)
+    assert [re.search("|".join(map(re.escape, files)), line)[0] for line in said] == files
+    for tag in ("v1.3.0", "v1.3.0.dev0"):
+        with pytest.raises(ValueError, match=r"expected the version 1\.3\.0 in pyproject\.toml"):
+            release.check(tag, sources)
+    change("pyproject.toml", "1.3.0.dev0", "1.3.0")
+    change("CHANGELOG.md", "## [Unreleased]\n", "## [Unreleased]\n\n## [1.3.0] - 2026-03-04\n")
+    change(
+        "CITATION.cff",
+        'version: 1.2.0\ndate-released: "2026-01-02',
+        'version: 1.3.0\ndate-released: "2026-03-04',
+    )
+    change(".zenodo.json", "1.2.0", "1.3.0")
+    assert release.faults(sources) == [] and release.check("v1.3.0", sources) == "1.3.0"
+    assert release.news("1.3.0", sources) == "- More.\n"
+
+
 def test_before_there_is_a_tag_the_check_says_what_to_do(monkeypatch, capsys):
     monkeypatch.delenv("TAG", raising=False)
     monkeypatch.setattr(release, "faults", lambda: [])
     release.main(["--check"])
-    assert capsys.readouterr().out == f"make release: these sources can be tagged v{release.version()}\n"
+    said = f"make release: these sources can be tagged v{release.version()}: git tag v{release.version()}\n"
+    assert capsys.readouterr().out == said
     monkeypatch.setattr(release, "faults", lambda: ["one", "another"])
     with pytest.raises(SystemExit) as ended:
         release.main(["--check"])
-    assert str(ended.value).splitlines()[1:] == ["- one", "- another"]
+    assert str(ended.value).splitlines()[1:3] == ["- one", "- another"]
 
 
 def test_a_tag_is_needed_to_publish(monkeypatch):
@@ -124,10 +155,10 @@ def test_options_that_are_unknown_are_named():
 
 
 def test_what_archives_read_agrees():
-    """Zenodo takes .zenodo.json, others CITATION.cff; both repeat pyproject.toml."""
+    """Zenodo takes .zenodo.json, others CITATION.cff; both say the last release."""
     zenodo = json.loads((ROOT / ".zenodo.json").read_text(encoding="utf-8"))
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    assert zenodo["version"] == citation["version"] == release.version()
+    assert zenodo["version"] == citation["version"] == release.released()[0]
     assert zenodo["title"] == citation["title"] and zenodo["license"] == citation["license"]
     assert [each["name"] for each in zenodo["creators"]] == [each["name"] for each in citation["authors"]]
     assert zenodo["description"] == re.sub(r"\s+", " ", citation["abstract"]).strip()
