@@ -282,9 +282,9 @@ class Weighted:
     def __call__(self, w: Tensor) -> tuple[Tensor, Tensor]:
         """Newton's step (p,) at w (p,), and the covariance (p, p) of the solution as noise has it.
 
-        In the matrix ∇T is what it is at the solution, contrast times A⁻ᵀ∇D. Its inverse times the
-        mean of the squared residuals, as the step leaves them, is the covariance, as in any least
-        squares.
+        In the matrix ∇T is what it is at the solution, contrast times A⁻ᵀ∇D. As in any least
+        squares, its inverse times the mean of the squared residuals, as the step leaves them, is
+        the covariance.
         """
         problem, transform, d = self.problem, self.problem.transform, self.problem.grid.dim
         assert isinstance(transform, Affine)
