@@ -355,9 +355,7 @@ ROWS, COLUMNS = np.indices(SMALL)
 FREE = {
     "stripes": ("slides", np.sin((ROWS + COLUMNS / 2) / 4)),
     "a ramp": ("lines", ROWS + COLUMNS / 2),  # which has no details
-    "a lone edge": ("slides", ROWS > 0.4 * COLUMNS + 30),
     "a disc": ("turns", np.hypot(ROWS - 55, COLUMNS - 85) < 30),
-    "an oval": ("turns", np.hypot((ROWS - 55) / 2, COLUMNS - 85) < 20),
 }
 
 

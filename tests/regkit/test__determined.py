@@ -104,7 +104,7 @@ def test_fine_detail_on_a_ramp_determines_the_map():
     "options", [{}, {"transform": "rigid"}, {"transform": "translation", "distance": "ngf", "turns": 1}]
 )
 def test_it_is_told_for_every_affine_map_and_distance(options):
-    assert DIRECTION in told(SLIDE["oblique stripes"], **options)
+    assert DIRECTION in told(SLIDE["oblique stripes"][:32, :32], **options)
     assert "not determined" not in told(HEAD[::2, ::2], **options)
 
 
