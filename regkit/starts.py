@@ -123,13 +123,11 @@ class Together:
 
         A step s moves the points by √(sᵀMs), in root mean square. NaN where nothing overlaps.
         """
-        if type(self.transform) is Affine:
-            return *self._all(w), np.broadcast_to(self._moved, (len(w), *self._moved.shape))
-        a, E = (
-            torch.stack([self.transform.lift(each, order) for each in torch.from_numpy(w)]).numpy()
-            for order in (0, 1)
-        )
-        J, g, H = self._all(a)
+        lift, known = self.transform.lift, type(self.transform) is Affine
+        J, g, H = self._all(w if known else np.stack([lift(each, 0) for each in torch.from_numpy(w)]))
+        if lift(torch.from_numpy(w[0]), 1) is None:  # the unit matrix
+            return J, g, H, np.broadcast_to(self._moved, H.shape)
+        E = np.stack([lift(each, 1) for each in torch.from_numpy(w)])
         return J, (g[:, None] @ E)[:, 0], E.swapaxes(1, 2) @ H @ E, E.swapaxes(1, 2) @ self._moved @ E
 
     def _all(self, a: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -33,7 +33,11 @@ def example(distance, transform, outside=0.0, **options):
     )
 
 
-MAPS = [Affine(2, (1.0, 2.0)), Rigid(2, (1.0, 2.0)), Similarity(), Translation()]
+class Child(Affine):
+    """The same."""
+
+
+MAPS = [Affine(2, (1.0, 2.0)), Rigid(2, (1.0, 2.0)), Similarity(), Translation(), Child()]
 
 
 def looked_up(objective, w) -> Evaluation:
