@@ -7,7 +7,7 @@ the objectives, every figure, every claim with the figure after it, every questi
 exact case, the exercises that the teacher's plan names, and the take-away. A part of the plan that has none
 of these shows its table or its formulas. A cell with the tag ``slide`` gets a slide of its own, one with
 ``no-slide`` gets none. What the lecturer says comes from ``book/teach/NN.md``, see ``tools/slide_notes.py``;
-how a file is put together, ``tools/slide_files.py``.
+how a file is put together, ``tools/slide_files.py``; how a page is taken apart, ``tools/slide_blocks.py``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from bs4 import BeautifulSoup, Comment, Tag
 
 from tools import slide_files, slide_html
 from tools.chapters import chapters
-from tools.slide_html import BEGIN, DROP, END, clean, inside, sentences, text, trimmed, words
+from tools.slide_blocks import APART, Block, blocks, claims_of, holds, is_formula, is_table
+from tools.slide_html import BEGIN, DROP, clean, inside, sentences, text, trimmed, words
 from tools.slide_notes import Row, Teacher
 from tools.toc import ROOT
 
@@ -30,7 +31,6 @@ HTML = ROOT / "_build" / "html"
 WORDS = 45  # on a slide without a figure, besides its title
 LEAD = 24  # words above a figure
 LEANS = re.compile("(It|Its|They|She|He|Both|And|Which|How|With|Each)\\b")  # on the sentence before
-APART = ("What you will learn", "Exercises", "Take-away", "Further reading")
 
 
 @dataclass
@@ -47,50 +47,6 @@ class Slide:
     row: int = 0
 
 
-@dataclass
-class Block:
-    """A piece of the page, the headings above it, and whether the tag of its cell says what to do with it."""
-
-    node: Tag | Comment
-    under: tuple[str, ...]
-    heading: str
-    part: str  # the heading of level two
-    wanted: str = ""
-
-
-def blocks(article: Tag) -> list[Block]:
-    """The page in reading order. A fold that waits for a guess is open; no other fold is there."""
-    found: list[Block] = []
-    wanted = ""
-
-    def walk(node: Tag, under: tuple[str, ...], heading: str, part: str) -> None:
-        nonlocal wanted
-        for child in node.children:
-            if isinstance(child, Comment):
-                mark = child.strip()
-                if mark in (BEGIN, DROP, END):
-                    wanted = "" if mark == END else mark
-                    continue
-            elif not isinstance(child, Tag) or child.name == "summary":
-                continue
-            elif child.name == "section":
-                name = text(child.find(["h1", "h2", "h3"]))
-                deep = child.find(["h1", "h2", "h3"]).name
-                walk(child, (child["id"], *under), name, name if deep in ("h1", "h2") else part)
-                continue
-            elif child.name == "details" and "after-guess" in child.get("class", ()):
-                walk(child, under, heading, part)
-                continue
-            elif child.name in ("h1", "h2", "h3"):
-                continue
-            tagged = child.get("class", ()) if isinstance(child, Tag) else ()
-            own = next((t for t in (DROP, BEGIN) if f"tag_{t}" in tagged), wanted)
-            found.append(Block(child, under, heading, part, own))
-
-    walk(article, (), "", "")
-    return found
-
-
 class Deck:
     """The slides of one chapter."""
 
@@ -103,7 +59,7 @@ class Deck:
         self._first()
         for k, block in enumerate(self.blocks):
             if block.wanted == DROP:
-                self.left_out += [name for name, _ in _claims(block, self._next(k))]
+                self.left_out += [name for name, _ in claims_of(block, self._next(k))]
             elif block.part not in APART:
                 self._block(k, block)
         self._last()
@@ -131,7 +87,7 @@ class Deck:
         node = block.node
         if block.heading.startswith("The simplest exact case") and not self._under(block):
             self._exact(k, block)
-        for name, claim in _claims(block, self._next(k)):
+        for name, claim in claims_of(block, self._next(k)):
             self._claim(k, block, name, claim)
         if not isinstance(node, Tag):
             return
@@ -147,12 +103,12 @@ class Deck:
         body, before = [], ""
         shown = [b.node for b in self.blocks[k : k + 12] if b.under == block.under]
         for node in shown:
-            if not isinstance(node, Tag) or _claims(Block(node, (), "", ""), None):
+            if not isinstance(node, Tag) or claims_of(Block(node, (), "", ""), None):
                 break
             if node.name == "p":
                 body += [f"<p>{trimmed(node, WORDS)}</p>"] if not body else []
                 before = f"<p>{sentences(node)[-1]}</p>" if len(body) > 1 or node is not shown[0] else ""
-            elif _formula(node) or _table(node):
+            elif is_formula(node) or is_table(node):
                 body += [before, clean(node)]
                 before = ""
             else:
@@ -171,7 +127,7 @@ class Deck:
         rest = trimmed(said[at + 1 :], WORDS)
         slide.body = [f"<p>{rest}</p>"] if rest else []
         for near in (self._after(k, paragraph), self.blocks[k - 1].node if k else None):
-            if isinstance(near, Tag) and _formula(near) and not self._shown(near):
+            if isinstance(near, Tag) and is_formula(near) and not self._shown(near):
                 slide.body.append(clean(near))
                 break
         slide.notes.append("".join(f"<p>{words}</p>" for words in [" ".join(said[at + 1 :])] if words))
@@ -270,10 +226,10 @@ class Deck:
         own = [b for b in self.blocks if b.under and b.under[0] == row.where and isinstance(b.node, Tag)]
         body: list[str] = []
         for before, block in pairwise(own):
-            if not (_formula(block.node) or _table(block.node)):
+            if not (is_formula(block.node) or is_table(block.node)):
                 continue
             lead = [f"<p>{sentences(before.node)[-1]}</p>"] if before.node.name == "p" else []
-            if _table(block.node):
+            if is_table(block.node):
                 body = [*lead, clean(block.node)]
                 break
             body += [*lead, clean(block.node)] if len(body) < 4 else []
@@ -307,8 +263,8 @@ class Deck:
 
     def _after(self, k: int, paragraph: Tag) -> Tag | Comment | None:
         """What stands after the paragraph of a claim."""
-        holds = [n for n in range(k, min(k + 2, len(self.blocks))) if _holds(self.blocks[n].node, paragraph)]
-        after = self._next(holds[0]) if holds else None
+        found = [n for n in range(k, min(k + 2, len(self.blocks))) if holds(self.blocks[n].node, paragraph)]
+        after = self._next(found[0]) if found else None
         return after.node if after and after.under == self.blocks[k].under else None
 
     def _near(self, k: int) -> bool:
@@ -316,7 +272,7 @@ class Deck:
         label = self.slides[-1].name
         between = 0
         for block in reversed(self.blocks[:k]):
-            if label in [name for name, _ in _claims(block, None)]:
+            if label in [name for name, _ in claims_of(block, None)]:
                 return between <= 4
             between += isinstance(block.node, Tag)
         return False
@@ -326,37 +282,8 @@ class Deck:
 
     def claims(self) -> Iterator[str]:
         """The labels of all claims that are on a slide."""
-        labels = {name for block in self.blocks for name, _ in _claims(block, None)}
+        labels = {name for block in self.blocks for name, _ in claims_of(block, None)}
         return (slide.name for slide in self.slides if slide.name in labels)
-
-
-def _claims(block: Block, after: Block | None) -> list[tuple[str, Tag]]:
-    """The claims that begin in a piece of the page, with their bold words."""
-    found = []
-    marks = [block.node] if isinstance(block.node, Comment) else block.node.find_all(string=_is_comment)
-    for mark in marks:
-        label = re.fullmatch(r"claim: ([a-z0-9-]+)", mark.strip())
-        if label and block.part not in APART:
-            within = mark.parent if mark.parent.name in ("p", "li") else None
-            strong = within.find("strong") if within else mark.find_next("strong")
-            found.append((label[1], strong))
-    return found
-
-
-def _is_comment(string: str | None) -> bool:
-    return isinstance(string, Comment)
-
-
-def _holds(node: Tag | Comment, paragraph: Tag) -> bool:
-    return isinstance(node, Tag) and (node is paragraph or paragraph in node.find_all(["p", "li"]))
-
-
-def _formula(node: Tag) -> bool:
-    return node.name == "div" and "math" in node.get("class", ())
-
-
-def _table(node: Tag) -> bool:
-    return node.name == "table" or "pst-scrollable-table-container" in node.get("class", ())
 
 
 def deck(chapter: Path, html: Path = HTML) -> Deck:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup, Tag
 
-from tools import pdf_pages
+from tools import pdf_pages, pdf_sheets
 from tools.chapters import lessons
 from tools.toc import pages
 
@@ -28,7 +28,7 @@ def letters(node: Tag) -> str:
 
 def game(figure: Tag) -> bool:
     title = figure.select_one(".rk-title")
-    return title is not None and title.text in pdf_pages.GAMES
+    return title is not None and title.text in pdf_sheets.GAMES
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def document(printed: pdf_pages.Book, tmp_path_factory) -> Tag:
 def built(printed: pdf_pages.Book) -> dict[str, Tag]:
     """The pages as they were built, without scripts, by the name of their notebook."""
     sources = {sheet.key: sheet.file.read_text("utf-8") for sheet in printed.sheets}
-    parsed = {key: pdf_pages.SCRIPT.sub("", source) for key, source in sources.items()}
+    parsed = {key: pdf_sheets.SCRIPT.sub("", source) for key, source in sources.items()}
     return {key: BeautifulSoup(source, "html.parser").article for key, source in parsed.items()}
 
 
