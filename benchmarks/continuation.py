@@ -19,7 +19,7 @@ import time
 
 import torch
 
-from regbook.experiments import ch06
+from regbook.experiments import ch06, euler
 from regbook.records import making
 from regkit.continuation import ORDERS, follow
 from regkit.data import hands_phantom, paper_hands
@@ -162,7 +162,7 @@ def predictions(size: int, count: int) -> dict:
     """What chapter 6 says of the drawn hands, for the paper's: a row for each matrix."""
     pair = paper_hands(size)
     problem = Registration(pair.template, pair.reference, pair.grid)
-    return ch06.table(problem, ch06.path(problem, scales(count), problem.transform.identity()))
+    return ch06.table(problem, euler.path(problem, scales(count), problem.transform.identity()))
 
 
 def figure3(options, count: int = 40) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from regbook import paper, records
-from regbook.experiments import ch06
+from regbook.experiments import euler
 from regbook.meter import cost
 from regkit import data
 from regkit.continuation import follow
@@ -126,7 +126,7 @@ def figure_2(images: str) -> dict[str, dict]:
     return rows
 
 
-#: The paper's names, and those of ``ch06.MATRICES``: the printed JᵀJ is half of the one that fits ‖r‖².
+#: The paper's names, and those of ``MATRICES``: the printed JᵀJ is half of the one that fits ‖r‖².
 FIGURE_3 = {
     "exact": "exact Hessian",
     "Gauss-Newton": "Gauss-Newton, matching",
@@ -141,15 +141,15 @@ def figure_3(images: str, size: int = 32, count: int = 40) -> dict[str, dict]:
     the paper's program does for its Gauss-Newton branch.
     """
     problem = registration(images, size)
-    scales = ch06.path(problem, np.logspace(3, -3, count).tolist(), problem.transform.identity())
+    scales = euler.path(problem, np.logspace(3, -3, count).tolist(), problem.transform.identity())
     rows = {}
     for name, matrix in FIGURE_3.items():
-        ws = [scale.prediction(ch06.MATRICES[matrix](scale)) for scale in scales]
+        ws = [scale.prediction(euler.MATRICES[matrix](scale)) for scale in scales]
         rows[name] = {
-            short: _counted(ch06.gains(problem, scales, ws, judged))
+            short: _counted(euler.gains(problem, scales, ws, judged))
             for short, judged in (("new", "at the new θ"), ("old", "at the old θ"))
         }
-        rows[name] |= {"scales": len(scales), "miss": float(np.median(ch06.misses(scales, ws)))}
+        rows[name] |= {"scales": len(scales), "miss": float(np.median(euler.misses(scales, ws)))}
     return rows
 
 

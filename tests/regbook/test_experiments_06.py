@@ -1,13 +1,10 @@
-"""The experiments of chapter 6, against dense algebra in NumPy and SciPy, and differences."""
-
-from itertools import pairwise
+"""The experiments of chapter 6."""
 
 import numpy as np
 import pytest
-import scipy.linalg
 import torch
 
-from regbook.experiments import ch06
+from regbook.experiments import ch06, euler
 from regkit.data import hands_phantom
 from regkit.registration import Registration
 
@@ -17,53 +14,7 @@ def hands():
     pair = hands_phantom(16, noise=15.0)
     problem = Registration(pair.template, pair.reference, pair.grid)
     thetas = np.geomspace(1e3, 30, 6)
-    return problem, ch06.path(problem, thetas, problem.transform.identity())
-
-
-def test_the_path_holds_minimisers_and_their_matrices(hands):
-    problem, scales = hands
-    assert len(scales) == 5
-    for before, after in pairwise(scales):
-        assert before.following == after.theta and torch.equal(before.after, after.w)
-    scale = scales[2]
-    objective, h = problem.at(scale.theta), 1e-5
-    assert float(objective.gradient(scale.w).norm()) < 1e-6 * float(objective.loss(scales[0].w))
-    e = h * torch.eye(6, dtype=torch.float64)
-    H = torch.stack(
-        [(objective.gradient(scale.w + v) - objective.gradient(scale.w - v)) / (2 * h) for v in e]
-    )
-    torch.testing.assert_close(scale.exact, H, rtol=1e-5, atol=1e-5 * float(H.abs().max()))
-    J = objective.jacobian(scale.w)
-    torch.testing.assert_close(scale.gauss_newton, J.T @ J)
-    high, low = (problem.at(scale.theta * (1 + s * h)).gradient(scale.w) for s in (1, -1))
-    torch.testing.assert_close(scale.rate, (high - low) / (2 * h * scale.theta), rtol=1e-4, atol=1e-6)
-
-
-def test_a_prediction_is_a_step_of_euler(hands):
-    _, scales = hands
-    scale = scales[1]
-    velocity = -np.linalg.solve(scale.exact.numpy(), scale.rate.numpy())
-    expected = scale.w.numpy() + (scale.following - scale.theta) * velocity
-    assert np.allclose(scale.prediction(scale.exact), expected)
-    twice = scale.prediction(scale.exact / 2) - scale.w
-    torch.testing.assert_close(twice, 2 * (scale.prediction(scale.exact) - scale.w))
-
-
-def test_what_gauss_newton_leaves_out(hands):
-    for scale in hands[1]:
-        H, G = scale.exact.numpy(), scale.gauss_newton.numpy()
-        assert scale.missing == pytest.approx(np.linalg.norm(H - G, 2) / np.linalg.norm(H, 2))
-        assert np.allclose(scale.eigenvalues, scipy.linalg.eigh(H, G, eigvals_only=True), rtol=1e-8)
-
-
-def test_what_a_prediction_leaves_of_the_gradient(hands):
-    for scale in hands[1]:
-        H, G, g = scale.exact.numpy(), scale.gauss_newton.numpy(), scale.rate.numpy()
-        values = scipy.linalg.eigh(H, G, eigvals_only=True)
-        assert scale.largest_factor == pytest.approx(np.abs(1 - values).max())
-        left = g - H @ np.linalg.solve(G, g)
-        assert scale.left == pytest.approx(np.linalg.norm(left) / np.linalg.norm(g))
-        assert left @ np.linalg.solve(G, left) <= scale.largest_factor**2 * (g @ np.linalg.solve(G, g))
+    return problem, euler.path(problem, thetas, problem.transform.identity())
 
 
 def test_one_step_of_newton_instead_of_a_prediction(hands):
@@ -71,7 +22,7 @@ def test_one_step_of_newton_instead_of_a_prediction(hands):
     row = ch06.newton_instead(problem, scales)
     scale, new = scales[2], problem.at(scales[2].following)
     step = scale.w - torch.linalg.solve(new.hessian(scale.w), new.gradient(scale.w))
-    gain = ch06.gains(problem, [scale], [step], "at the new θ")[0]
+    gain = euler.gains(problem, [scale], [step], "at the new θ")[0]
     assert gain[1] == pytest.approx(1 - float(new.gradient(step).norm() / new.gradient(scale.w).norm()))
     assert row["loss"] <= len(scales) and row["miss"] < 0.5
 
@@ -87,16 +38,16 @@ def test_the_work_of_all_predictions(hands):
 def test_the_record_has_every_matrix_at_every_size():
     rows = ch06.recorded()
     assert list(rows) == [32, 64, 128]
-    assert all(list(table) == list(ch06.MATRICES) for table in rows.values())
+    assert all(list(table) == list(euler.MATRICES) for table in rows.values())
 
 
 def test_gains_are_relative_and_judged_at_the_new_scale(hands):
     problem, scales = hands
-    gains = ch06.compare(problem, scales, ch06.MATRICES["exact Hessian"])
+    gains = ch06.compare(problem, scales, euler.MATRICES["exact Hessian"])
     scale, new = scales[0], problem.at(scales[0].following)
     stay, went = float(new.loss(scale.w)), float(new.loss(scale.prediction(scale.exact)))
     assert gains[0, 0] == pytest.approx(1 - went / stay)
-    unfair = ch06.compare(problem, scales, ch06.MATRICES["exact Hessian"], "at the old θ")
+    unfair = ch06.compare(problem, scales, euler.MATRICES["exact Hessian"], "at the old θ")
     old = float(problem.at(scale.theta).loss(scale.w))
     assert unfair[0, 0] == pytest.approx(1 - went / old) and unfair[0, 0] != gains[0, 0]
 
@@ -105,7 +56,7 @@ def test_the_table_counts_the_gains(hands):
     problem, scales = hands
     rows = ch06.table(problem, scales)
     for name, row in rows.items():
-        gains = ch06.compare(problem, scales, ch06.MATRICES[name])
+        gains = ch06.compare(problem, scales, euler.MATRICES[name])
         assert (row["loss"], row["gradient"]) == tuple(int(n) for n in (gains > 0).sum(0))
         assert row["median"] == pytest.approx(float(np.median(gains[:, 1])))
     assert rows["exact Hessian"]["miss"] < 1
