@@ -126,9 +126,11 @@ def _factorised(run: Run, radius: float) -> None:
         callback=note,
         options={"initial_trust_radius": radius, "max_trust_radius": math.inf, "gtol": 0, "maxiter": most},
     )
-    # SciPy sees no decrease promised. That is an end only if Newton's step promises none either.
+    # SciPy sees no decrease, promised or real. That is an end only if Newton's step promises none either.
     smallest = max(run.tiny(run.point.loss), run.eps * abs(run.point.loss))
-    if end.status == 2 and run.newton(run.point)[1] <= smallest:
+    unseen = end.status == 2 or (run.converged and not run.history[-1].accepted)
+    if unseen and run.newton(run.point)[1] <= smallest:
+        run.settle()
         run.stop(f"loss: rounding hides any further decrease ({end.message})", True)
     run.stop(f"step: stalled, the model's minimiser was not found ({end.message})")
 
@@ -164,7 +166,7 @@ def _truncated(run: Run, radius: float) -> None:
             run.stop("not finite: NaN or infinity in a product with the Hessian")
             break
         trial = run.evaluate(point.w + unit * s)
-        ratio = (point.loss - trial.loss) / promised if promised else math.nan
+        ratio = run.ratio(point.loss - trial.loss, promised)
         accepted = ratio > 0.15  # False for NaN
         if not ratio >= 0.25:
             radius = 0.25 * length
@@ -293,7 +295,7 @@ def levenberg_marquardt(
             break
         trial, promised = attempt(point.w + s), float(0.5 * s @ (mu * C * s - g))
         gain = -math.inf if trial is None else point.loss - trial.loss
-        ratio = gain / promised if promised else math.nan
+        ratio = run.ratio(gain, promised)
         accepted = ratio > 0  # False for NaN
         mu *= max(1 / 3, 1 - (2 * min(ratio, 1.0) - 1) ** 3) if accepted else growth
         growth = 2.0 if accepted else 2 * growth
@@ -386,10 +388,11 @@ def gradient_descent(objective: Objective, w: torch.Tensor, **limits: Any) -> Re
 
 
 def _line_search(run: Run, direction: torch.Tensor, t: float) -> float:
-    """One iteration: halve t until J(w + t d) ≤ J(w) + 10⁻⁴ t gᵀd, Armijo's condition. Returns the last t."""
+    """One iteration: halve t until J(w + t d) ≤ J(w) + 10⁻⁴ t gᵀd (Armijo), to rounding; returns the last t."""
     point, slope, length = run.point, float(run.point.gradient @ direction), float(direction.norm())
     promised, trial = -t * slope / 2, run.evaluate(point.w + t * direction)
-    while not trial.loss <= point.loss + 1e-4 * t * slope:  # also for NaN
+    highest = point.loss + run.hidden(point.loss)
+    while not trial.loss <= highest + 1e-4 * t * slope:  # also for NaN
         t /= 2
         if not (promised > run.tiny(point.loss) and t * length > max(run.xtol, run.eps) * run.longest):
             run.note(None, t * length, t, promised)  # it may say that Newton's step promises nothing

@@ -198,21 +198,37 @@ class Run:
         """The decrease that counts for nothing: ftol · J, or what rounding hides of J, ε √(J J(w₀))."""
         return max(self.ftol * abs(loss), self.eps * math.sqrt(abs(loss) * self.start)) if self.ftol else 0.0
 
-    def newton(self, point: Counted) -> tuple[float, float]:
-        """Length of Newton's step and the decrease that it promises; infinite where H is no bowl.
+    def hidden(self, loss: float) -> float:
+        """What rounding hides of a difference between two losses near this one: some hundred ε √(J J(w₀))."""
+        return 256 * self.eps * math.sqrt(abs(loss) * self.start)
 
-        For many parameters the system is solved by conjugate gradients.
-        """
-        g, s = point.gradient, None
+    def ratio(self, gain: float, promised: float) -> float:
+        """The decrease over the promised one, and 1 where rounding hides both: it is to decide nothing."""
+        hidden = self.hidden(self.point.loss)
+        return (gain + hidden) / (promised + hidden) if promised else math.nan
+
+    def newton(self, point: Counted) -> tuple[float, float]:
+        """Length of Newton's step and the decrease that it promises; infinite where H is no bowl."""
+        s = self.newton_step(point)
+        return (math.inf, math.inf) if s is None else (float(s.norm()), -0.5 * float(point.gradient @ s))
+
+    def newton_step(self, point: Counted) -> torch.Tensor | None:
+        """−H⁻¹g, or None where H is no bowl; for many parameters by conjugate gradients."""
+        g = point.gradient
         try:
             if len(g) <= 200:
-                s = solve_scaled(point.alone.hessian(self.kind).detach(), -g)
-            else:
-                found = CG(rtol=1e-2, maxiter=500).solve(point.alone.curvature(self.kind), -g)
-                s = found.x.detach() if found.converged else None
+                return solve_scaled(point.alone.hessian(self.kind).detach(), -g)
+            found = CG(rtol=1e-2, maxiter=500).solve(point.alone.curvature(self.kind), -g)
+            return found.x.detach() if found.converged else None
         except ValueError:  # there is no such Hessian, or it is not finite
-            pass
-        return (math.inf, math.inf) if s is None else (float(s.norm()), -0.5 * float(g @ s))
+            return None
+
+    def settle(self) -> None:
+        """Newton's step, where rounding hides in J whether it leads downhill: its end depends on g alone."""
+        point, s = self.point, self.newton_step(self.point)
+        trial = None if s is None else self.evaluate(point.w + s)
+        if trial is not None and trial.loss <= point.loss + self.hidden(point.loss):
+            self.note(trial, float(s.norm()), math.nan, 0.0)
 
     def along_gradient(self, point: Counted) -> float:
         """The decrease that the best step along −∇J promises, ½‖∇J‖⁴/∇JᵀH∇J; 0 unless J bends upwards."""
