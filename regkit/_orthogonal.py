@@ -15,8 +15,13 @@ Source:
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
+import torch
 from torch import Tensor
 
+from regkit.linear import CG, Solver
 from regkit.operators import Map
 
 # So many numbers are kept at most, twice: 128 MB each in double precision.
@@ -32,7 +37,7 @@ class Orthogonal:
 
     Args:
         apply: r (n,) ↦ M r, symmetric positive definite.
-        most: residuals that are kept, the first ones; fewer where they are long.
+        most: residuals that are kept, the first ones; fewer where they are very long.
 
     Example:
         >>> M = Orthogonal(lambda r: r, 10)
@@ -40,19 +45,29 @@ class Orthogonal:
         (tensor([2., 0.]), tensor([0., 3.]))
     """
 
-    def __init__(self, apply: Map, most: int):
+    def __init__(self, apply: Map, most: float = math.inf):
         self.apply, self.most, self.count = apply, most, 0
 
     def __call__(self, r: Tensor) -> Tensor:
         """z (n,) for the next residual r (n,)."""
         z, k = self.apply(r), self.count
-        if k == 0:
-            self.most = min(self.most, _NUMBERS // len(r))
-            self.residuals, self.applied = r.new_empty(2, self.most, len(r))
-        else:
-            z = z - (self.residuals[:k] @ z) @ self.applied[:k]
+        if k > 0:
+            residuals, applied = self.kept[:, :k]
+            z = z - (residuals @ z) @ applied
         rho = r @ z
-        if k < self.most and rho > 0:
-            self.residuals[k], self.applied[k] = r / rho.sqrt(), z / rho.sqrt()
+        if k < min(self.most, _NUMBERS // len(r)) and rho > 0:
+            if k == 0:
+                self.kept = r.new_empty(2, 16, len(r))
+            elif k == self.kept.shape[1]:
+                self.kept = torch.cat([self.kept, torch.empty_like(self.kept)], 1)
+            self.kept[:, k] = torch.stack([r, z]) / rho.sqrt()
             self.count = k + 1
         return z
+
+
+def kept_orthogonal(solver: Solver) -> Solver:
+    """The solver for one right-hand side: conjugate gradients with ``Orthogonal``, any other as it is."""
+    if not isinstance(solver, CG):
+        return solver
+    most = math.inf if solver.maxiter is None else solver.maxiter
+    return replace(solver, preconditioner=Orthogonal(solver.preconditioner or (lambda r: r), most))

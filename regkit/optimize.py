@@ -22,6 +22,7 @@ import numpy as np
 import scipy.optimize
 import torch
 
+from regkit._orthogonal import Orthogonal, kept_orthogonal
 from regkit._require import function, number, require_words
 from regkit.linear import Solver, require_solver
 from regkit.operators import Diagonal, Operator, solve_scaled
@@ -126,12 +127,7 @@ def _factorised(run: Run, radius: float) -> None:
         callback=note,
         options={"initial_trust_radius": radius, "max_trust_radius": math.inf, "gtol": 0, "maxiter": most},
     )
-    # SciPy sees no decrease, promised or real. That is an end only if Newton's step promises none either.
-    smallest = max(run.tiny(run.point.loss), run.eps * abs(run.point.loss))
-    unseen = end.status == 2 or (run.converged and not run.history[-1].accepted)
-    if unseen and run.newton(run.point)[1] <= smallest:
-        run.settle()
-        run.stop(f"loss: rounding hides any further decrease ({end.message})", True)
+    run.settle(end.status == 2, end.message)
     run.stop(f"step: stalled, the model's minimiser was not found ({end.message})")
 
 
@@ -202,20 +198,21 @@ def steihaug(H: Operator, g: torch.Tensor, radius: float, rtol: float) -> tuple[
     Source:
         Steihaug (1983), https://doi.org/10.1137/0720042; Nocedal & Wright (2006), algorithm 7.2
     """
-    s, Hs, r, d = torch.zeros_like(g), torch.zeros_like(g), g, -g
+    s, Hs, r, d, last, keep = 0 * g, 0 * g, g, 0 * g, math.inf, Orthogonal(lambda r: r)
     for _ in range(2 * len(g)):
-        Hd, rr = (H @ d).detach(), r @ r
-        bend = d @ Hd
-        step = rr / bend
-        if not (bend > 0 and (s + step * d).norm() < radius):
+        z = keep(r)
+        rr = r @ z
+        d = rr / last * d - z
+        Hd = (H @ d).detach()
+        step = rr / (d @ Hd)
+        if not (step > 0 and (s + step * d).norm() < radius):
             # the t > 0 with ‖s + t d‖ = Δ
             dd, sd, rest = d @ d, s @ d, radius**2 - s @ s
             step = rest / (sd + (sd**2 + dd * rest).sqrt())
             return s + step * d, Hs + step * Hd
-        s, Hs, r = s + step * d, Hs + step * Hd, r + step * Hd
+        s, Hs, r, last = s + step * d, Hs + step * Hd, r + step * Hd, rr
         if r.norm() <= rtol * g.norm():
             break
-        d = -r + (r @ r) / rr * d
     return s, Hs
 
 
@@ -351,7 +348,7 @@ def _direction(point: Counted, solver: Solver | None) -> torch.Tensor | None:
     """−H⁻¹g, or None if H is singular."""
     if solver is None:
         return solve_scaled(point.hessian("gauss-newton"), -point.gradient)
-    apply = solver.prepare(point.curvature("gauss-newton"))
+    apply = kept_orthogonal(solver).prepare(point.curvature("gauss-newton"))
     try:
         return apply(-point.gradient).checked().detach()
     except ValueError:  # it broke down, or there is no factor
@@ -388,7 +385,7 @@ def gradient_descent(objective: Objective, w: torch.Tensor, **limits: Any) -> Re
 
 
 def _line_search(run: Run, direction: torch.Tensor, t: float) -> float:
-    """One iteration: halve t until J(w + t d) ≤ J(w) + 10⁻⁴ t gᵀd (Armijo), to rounding; returns the last t."""
+    """One iteration: halve t until J(w + t d) ≤ J(w) + 10⁻⁴ t gᵀd (Armijo), to rounding. Returns t."""
     point, slope, length = run.point, float(run.point.gradient @ direction), float(direction.norm())
     promised, trial = -t * slope / 2, run.evaluate(point.w + t * direction)
     highest = point.loss + run.hidden(point.loss)

@@ -223,12 +223,22 @@ class Run:
         except ValueError:  # there is no such Hessian, or it is not finite
             return None
 
-    def settle(self) -> None:
-        """Newton's step, where rounding hides in J whether it leads downhill: its end depends on g alone."""
-        point, s = self.point, self.newton_step(self.point)
-        trial = None if s is None else self.evaluate(point.w + s)
-        if trial is not None and trial.loss <= point.loss + self.hidden(point.loss):
+    def settle(self, unseen: bool, why: str) -> None:
+        """The end where a method compares losses and rounding hides which is smaller, promised or real.
+
+        That is an end only if Newton's step promises nothing either. That step is taken: then the
+        result depends on the gradient alone, and not on how losses round.
+        """
+        point = self.point
+        smallest = max(self.tiny(point.loss), self.eps * abs(point.loss))
+        unseen = unseen or (self.converged and not self.history[-1].accepted)
+        if not unseen or self.newton(point)[1] > smallest:
+            return
+        s = self.newton_step(point)
+        trial = self.evaluate(point.w + s)
+        if trial.loss <= point.loss + self.hidden(point.loss):
             self.note(trial, float(s.norm()), math.nan, 0.0)
+        self.stop(f"loss: rounding hides any further decrease ({why})", True)
 
     def along_gradient(self, point: Counted) -> float:
         """The decrease that the best step along −∇J promises, ½‖∇J‖⁴/∇JᵀH∇J; 0 unless J bends upwards."""
