@@ -164,12 +164,16 @@ class Bending(Energy):
         return single + mixed
 
     def spectrum(self) -> tuple[list[Tensor], Tensor]:
-        """In the modes of ∫b″b″ those of ∫b′b′ are all but diagonal; affine maps keep the value 0."""
+        """In the modes of ∫b″b″ those of ∫b′b′ are all but diagonal; affine maps keep the value 0.
+
+        Of the two modes of value 0, of which any rotation would do, ∫b′b′ says which they are.
+        """
         pairs = self._modes(2)
         values = [self._shaped(pair[0], k) for k, pair in enumerate(pairs)]
         slopes = []
         for k, (_, V) in enumerate(pairs):
             gram = self.transform.gram(k, 1, 1).to(V)
+            V[:, :2] = V[:, :2] @ torch.linalg.eigh(V[:, :2].T @ gram @ V[:, :2])[1]
             slopes.append(self._shaped((V * (gram @ V)).sum(0), k))
         mixed = [2 * slopes[j] * slopes[k] for k in self._axes for j in range(k)]
         total = sum(values[1:] + mixed, start=values[0]).expand(self.transform.sizes)
