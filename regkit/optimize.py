@@ -340,7 +340,7 @@ def gauss_newton(
         if direction is None:
             run.stop("singular Hessian: not all parameters are determined; try levenberg_marquardt")
             break
-        _line_search(run, direction, 1.0)
+        _line_search(run, direction, 1.0, run.hidden(run.point.loss))
     return run.result()
 
 
@@ -384,11 +384,11 @@ def gradient_descent(objective: Objective, w: torch.Tensor, **limits: Any) -> Re
     return run.result()
 
 
-def _line_search(run: Run, direction: torch.Tensor, t: float) -> float:
-    """One iteration: halve t until J(w + t d) ≤ J(w) + 10⁻⁴ t gᵀd (Armijo), to rounding. Returns t."""
+def _line_search(run: Run, direction: torch.Tensor, t: float, hidden: float = 0.0) -> float:
+    """One iteration: halve t until J(w + t d) ≤ J(w) + 10⁻⁴ t gᵀd (Armijo) + hidden. Returns t."""
     point, slope, length = run.point, float(run.point.gradient @ direction), float(direction.norm())
     promised, trial = -t * slope / 2, run.evaluate(point.w + t * direction)
-    highest = point.loss + run.hidden(point.loss)
+    highest = point.loss + hidden
     while not trial.loss <= highest + 1e-4 * t * slope:  # also for NaN
         t /= 2
         if not (promised > run.tiny(point.loss) and t * length > max(run.xtol, run.eps) * run.longest):
