@@ -219,7 +219,9 @@ def descend(
     for _ in range(iterations):
         C = np.diagonal(H[going], axis1=1, axis2=2)
         C = damping[going, None].clip(1e-12) * np.maximum(C, 1e-30 * C.max(1, keepdims=True) + 1e-300)
-        step = np.linalg.solve(H[going] + C[:, :, None] * np.eye(C.shape[1]), -g[going, :, None])[:, :, 0]
+        damped = H[going] + C[:, :, None] * np.eye(C.shape[1])
+        # of torch: NumPy raises if one of many is singular, here it has no step
+        step = torch.linalg.solve_ex(*map(torch.from_numpy, (damped, -g[going])))[0].numpy()
         promised = 0.5 * (step * (C * step - g[going])).sum(1)
         far = ~(np.einsum("ki,kij,kj->k", step, M[going], step) <= tolerance**2)  # True for NaN
         done = going[~far]

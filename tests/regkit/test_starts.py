@@ -117,6 +117,19 @@ def test_a_start_without_overlap_is_left_where_it_is():
     assert loss[0] < 0.5 and loss[1] == torch.inf and torch.equal(ends[1], w[1])
 
 
+def test_a_start_whose_matrix_is_singular_stays_and_does_not_stop_the_others():
+    """J = ½‖w − 1‖² for the first; for the second a loss whose gradient comes with a matrix of zeros."""
+
+    def loss(w: np.ndarray) -> tuple[np.ndarray, ...]:
+        first = (w[:, 0] > 0)[:, None, None] * np.ones((len(w), 2, 2))
+        return 0.5 * ((w - 1) ** 2).sum(1), w - 1, first * np.eye(2), np.broadcast_to(np.eye(2), first.shape)
+
+    starts = torch.tensor([[3.0, 2.0], [-3.0, 2.0]], dtype=torch.float64)
+    ends, left = descend(loss, starts, 60, 1e-9)
+    torch.testing.assert_close(ends[0], torch.ones(2, dtype=torch.float64))
+    assert torch.equal(ends[1], starts[1]) and left[1] == 8.5
+
+
 def slice_of_noise(size: int, seed: int, stretch: float, noise: float):
     """A round object with structure at all sizes, seen twice: the second time stretched along one axis."""
     generator = torch.Generator().manual_seed(seed)
