@@ -5,20 +5,10 @@ import pytest
 import torch
 
 from regbook.experiments import ch06, euler
-from regkit.data import hands_phantom
-from regkit.registration import Registration
 
 
-@pytest.fixture(scope="module")
-def hands():
-    pair = hands_phantom(16, noise=15.0)
-    problem = Registration(pair.template, pair.reference, pair.grid)
-    thetas = np.geomspace(1e3, 30, 6)
-    return problem, euler.path(problem, thetas, problem.transform.identity())
-
-
-def test_one_step_of_newton_instead_of_a_prediction(hands):
-    problem, scales = hands
+def test_one_step_of_newton_instead_of_a_prediction(predicted):
+    problem, scales = predicted
     row = ch06.newton_instead(problem, scales)
     scale, new = scales[2], problem.at(scales[2].following)
     step = scale.w - torch.linalg.solve(new.hessian(scale.w), new.gradient(scale.w))
@@ -27,8 +17,8 @@ def test_one_step_of_newton_instead_of_a_prediction(hands):
     assert row["loss"] <= len(scales) and row["miss"] < 0.5
 
 
-def test_the_work_of_all_predictions(hands):
-    problem, _ = hands
+def test_the_work_of_all_predictions(predicted):
+    problem, _ = predicted
     runs = ch06.work(problem, np.geomspace(1e3, 1.0, 5), problem.transform.identity())
     made = {name: sum(step.tangent is not None for step in run.steps) for name, run in runs.items()}
     assert made == {"no prediction": 0, "exact Hessian": 4, "Gauss-Newton": 4}
@@ -41,8 +31,8 @@ def test_the_record_has_every_matrix_at_every_size():
     assert all(list(table) == list(euler.MATRICES) for table in rows.values())
 
 
-def test_gains_are_relative_and_judged_at_the_new_scale(hands):
-    problem, scales = hands
+def test_gains_are_relative_and_judged_at_the_new_scale(predicted):
+    problem, scales = predicted
     gains = ch06.compare(problem, scales, euler.MATRICES["exact Hessian"])
     scale, new = scales[0], problem.at(scales[0].following)
     stay, went = float(new.loss(scale.w)), float(new.loss(scale.prediction(scale.exact)))
@@ -52,8 +42,8 @@ def test_gains_are_relative_and_judged_at_the_new_scale(hands):
     assert unfair[0, 0] == pytest.approx(1 - went / old) and unfair[0, 0] != gains[0, 0]
 
 
-def test_the_table_counts_the_gains(hands):
-    problem, scales = hands
+def test_the_table_counts_the_gains(predicted):
+    problem, scales = predicted
     rows = ch06.table(problem, scales)
     for name, row in rows.items():
         gains = ch06.compare(problem, scales, euler.MATRICES[name])
@@ -62,8 +52,8 @@ def test_the_table_counts_the_gains(hands):
     assert rows["exact Hessian"]["miss"] < 1
 
 
-def test_losses_along_a_step_begin_at_one(hands):
-    problem, scales = hands
+def test_losses_along_a_step_begin_at_one(predicted):
+    problem, scales = predicted
     objective, w = problem.at(scales[0].theta), scales[0].w + 0.01
     step = -objective.gradient(w)
     losses = ch06.along(objective, w, step, torch.tensor([0.0, 0.5], dtype=torch.float64))

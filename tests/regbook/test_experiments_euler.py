@@ -8,20 +8,10 @@ import scipy.linalg
 import torch
 
 from regbook.experiments import euler
-from regkit.data import hands_phantom
-from regkit.registration import Registration
 
 
-@pytest.fixture(scope="module")
-def hands():
-    pair = hands_phantom(16, noise=15.0)
-    problem = Registration(pair.template, pair.reference, pair.grid)
-    thetas = np.geomspace(1e3, 30, 6)
-    return problem, euler.path(problem, thetas, problem.transform.identity())
-
-
-def test_the_path_holds_minimisers_and_their_matrices(hands):
-    problem, scales = hands
+def test_the_path_holds_minimisers_and_their_matrices(predicted):
+    problem, scales = predicted
     assert len(scales) == 5
     for before, after in pairwise(scales):
         assert before.following == after.theta and torch.equal(before.after, after.w)
@@ -39,8 +29,8 @@ def test_the_path_holds_minimisers_and_their_matrices(hands):
     torch.testing.assert_close(scale.rate, (high - low) / (2 * h * scale.theta), rtol=1e-4, atol=1e-6)
 
 
-def test_a_prediction_is_a_step_of_euler(hands):
-    _, scales = hands
+def test_a_prediction_is_a_step_of_euler(predicted):
+    _, scales = predicted
     scale = scales[1]
     velocity = -np.linalg.solve(scale.exact.numpy(), scale.rate.numpy())
     expected = scale.w.numpy() + (scale.following - scale.theta) * velocity
@@ -49,15 +39,15 @@ def test_a_prediction_is_a_step_of_euler(hands):
     torch.testing.assert_close(twice, 2 * (scale.prediction(scale.exact) - scale.w))
 
 
-def test_what_gauss_newton_leaves_out(hands):
-    for scale in hands[1]:
+def test_what_gauss_newton_leaves_out(predicted):
+    for scale in predicted[1]:
         H, G = scale.exact.numpy(), scale.gauss_newton.numpy()
         assert scale.missing == pytest.approx(np.linalg.norm(H - G, 2) / np.linalg.norm(H, 2))
         assert np.allclose(scale.eigenvalues, scipy.linalg.eigh(H, G, eigvals_only=True), rtol=1e-8)
 
 
-def test_what_a_prediction_leaves_of_the_gradient(hands):
-    for scale in hands[1]:
+def test_what_a_prediction_leaves_of_the_gradient(predicted):
+    for scale in predicted[1]:
         H, G, g = scale.exact.numpy(), scale.gauss_newton.numpy(), scale.rate.numpy()
         values = scipy.linalg.eigh(H, G, eigvals_only=True)
         assert scale.largest_factor == pytest.approx(np.abs(1 - values).max())
@@ -66,8 +56,8 @@ def test_what_a_prediction_leaves_of_the_gradient(hands):
         assert left @ np.linalg.solve(G, left) <= scale.largest_factor**2 * (g @ np.linalg.solve(G, g))
 
 
-def test_gains_and_misses_of_any_parameters(hands):
-    problem, scales = hands
+def test_gains_and_misses_of_any_parameters(predicted):
+    problem, scales = predicted
     ws = [scale.w + 0.5 * (scale.after - scale.w) for scale in scales]
     assert euler.misses(scales, ws) == pytest.approx([0.5] * len(scales))
     perfect = euler.gains(problem, scales, [scale.after for scale in scales], "at the new θ")
