@@ -170,7 +170,8 @@ class CG(_Iteration, Solver):
     ) -> tuple[Solution, State]:
         """At most ``limit`` iterations, and the state in which they end."""
         A, x0, target = applied(A, b.shape[0]), start_of(b.detach(), x0), self.target(b.detach())
-        return iterate(A, begin(A, b, x0, self.preconditioner), target, limit, self.preconditioner, b)
+        asked = b if self.rtol or self.atol else None  # a fixed number promises no residual
+        return iterate(A, begin(A, b, x0, self.preconditioner), target, limit, self.preconditioner, asked)
 
     def __repr__(self) -> str:
         fixed = self.maxiter is not None and self.rtol == self.atol == 0

@@ -127,7 +127,7 @@ def _factorised(run: Run, radius: float) -> None:
         callback=note,
         options={"initial_trust_radius": radius, "max_trust_radius": math.inf, "gtol": 0, "maxiter": most},
     )
-    run.settle(end.status == 2, end.message)
+    run.settle(end.status == 2, end.message, trial)
     run.stop(f"step: stalled, the model's minimiser was not found ({end.message})")
 
 
@@ -393,7 +393,7 @@ def _line_search(run: Run, direction: torch.Tensor, t: float, hidden: float = 0.
         t /= 2
         if not (promised > run.tiny(point.loss) and t * length > max(run.xtol, run.eps) * run.longest):
             run.note(None, t * length, t, promised)  # it may say that Newton's step promises nothing
-            run.stop("step: stalled, no step in the search direction lowers the loss")
+            run.stop("step: stalled, no step this way lowers the loss")
             return t
         trial = run.evaluate(point.w + t * direction)
     run.note(trial, t * length, t, promised)

@@ -26,7 +26,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -223,21 +223,22 @@ class Run:
         except ValueError:  # there is no such Hessian, or it is not finite
             return None
 
-    def settle(self, unseen: bool, why: str) -> None:
+    def settle(self, unseen: bool, why: str, last: Counted) -> None:
         """The end where a method compares losses and rounding hides which is smaller, promised or real.
 
-        That is an end only if Newton's step promises nothing either. That step is taken: then the
-        result depends on the gradient alone, and not on how losses round.
+        That is an end only if Newton's step promises nothing either. That step is taken, as a part of
+        the last iteration: then the result depends on the gradient alone, and not on how losses round.
         """
         point = self.point
         smallest = max(self.tiny(point.loss), self.eps * abs(point.loss))
         unseen = unseen or (self.converged and not self.history[-1].accepted)
         if not unseen or self.newton(point)[1] > smallest:
             return
-        s = self.newton_step(point)
-        trial = self.evaluate(point.w + s)
+        w = point.w + self.newton_step(point)
+        trial = last if torch.equal(w, last.w) else self.evaluate(w)
         if trial.loss <= point.loss + self.hidden(point.loss):
-            self.note(trial, float(s.norm()), math.nan, 0.0)
+            self.point, norm = trial, float(trial.gradient.norm())
+            self.history[-1:] = [replace(self.history[-1], x=trial.w, loss=trial.loss, gradient_norm=norm)]
         self.stop(f"loss: rounding hides any further decrease ({why})", True)
 
     def along_gradient(self, point: Counted) -> float:
