@@ -226,8 +226,8 @@ class Run:
     def settle(self, unseen: bool, why: str, last: Counted) -> None:
         """The end where a method compares losses and rounding hides which is smaller, promised or real.
 
-        That is an end only if Newton's step promises nothing either. That step is taken, as a part of
-        the last iteration: then the result depends on the gradient alone, and not on how losses round.
+        That is an end only if Newton's step promises nothing either. It is taken, and belongs to
+        the last iteration: then the result depends on the gradient, and not on how losses round.
         """
         point = self.point
         smallest = max(self.tiny(point.loss), self.eps * abs(point.loss))
