@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from regkit._doubts import contrast
-from regkit._orthogonal import Orthogonal
+from regkit._orthogonal import kept_orthogonal
 from regkit._require import flat, number, require, whole
 from regkit.distances import ResidualDistance
 from regkit.energies import Bending, Energy
@@ -108,13 +108,8 @@ class ModesCG(Solver):
 
     def prepare(self, A: Map | Operator) -> Callable[..., Solution]:
         """As ``Solver.prepare``."""
-        modes, solver = Modes(self.energy, A), CG(self.rtol, maxiter=self.maxiter)
-
-        def solve(b: Tensor, x0: Tensor | None = None) -> Solution:
-            M = Orthogonal(modes.apply, self.maxiter)
-            return replace(solver, preconditioner=M).solve(A, b, x0)
-
-        return solve
+        solver = CG(self.rtol, maxiter=self.maxiter, preconditioner=Modes(self.energy, A).apply)
+        return lambda b, x0=None: kept_orthogonal(solver).solve(A, b, x0)
 
 
 @dataclass(frozen=True, eq=False)

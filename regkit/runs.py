@@ -232,9 +232,10 @@ class Run:
         point = self.point
         smallest = max(self.tiny(point.loss), self.eps * abs(point.loss))
         unseen = unseen or (self.converged and not self.history[-1].accepted)
-        if not unseen or self.newton(point)[1] > smallest:
+        s = self.newton_step(point) if unseen else None
+        if s is None or -0.5 * float(point.gradient @ s) > smallest:
             return
-        w = point.w + self.newton_step(point)
+        w = point.w + s
         trial = last if torch.equal(w, last.w) else self.evaluate(w)
         if trial.loss <= point.loss + self.hidden(point.loss):
             self.point, norm = trial, float(trial.gradient.norm())
